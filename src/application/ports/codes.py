@@ -1,0 +1,20 @@
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.user import Purpose
+
+
+class Codes(Protocol):
+    """Six-digit codes in Redis, bound to address and purpose, kept only as a keyed hash."""
+
+    async def wait(self, email: str) -> int:
+        """Start the pause between two codes for an address: 0 when it began now, else the seconds left."""
+        ...
+
+    async def issue(self, email: str, purpose: Purpose) -> str:
+        """A fresh code that replaces the former one; lives 300 s and through 5 attempts."""
+        ...
+
+    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> bool:
+        """Check and consume in one step. A wrong guess costs an attempt; the fifth destroys the code."""
+        ...

@@ -1,0 +1,46 @@
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    to: str
+    subject: str
+    text: str
+    created_at: datetime
+
+
+class MailRefused(Unavailable):
+    """The mail server cannot be reached or will not take the mail."""
+
+
+class Outbox(Protocol):
+    """The queue of code mails: encrypted, kept 300 s, shared by all workers."""
+
+    async def post(self, mail: Mail, *, deliver: bool = True) -> None:
+        """Queue a mail and return at once. With `deliver` False the same work is done and the mail is dropped
+        later, so that nobody can tell by the clock whether an address is known."""
+        ...
+
+    async def take(self) -> Mail | None:
+        """The next mail to deliver, waiting up to a few seconds for one."""
+        ...
+
+
+class Mailer(Protocol):
+    """Delivers one mail: over SMTP, or into the development mailbox."""
+
+    async def deliver(self, mail: Mail) -> None:
+        """Raises MailRefused."""
+        ...
+
+
+class Mailbox(Protocol):
+    """The development mailbox's reading side."""
+
+    async def recent(self) -> list[Mail]:
+        """The last 100 mails, newest first."""
+        ...

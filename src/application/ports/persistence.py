@@ -1,0 +1,242 @@
+"""What the database keeps. Everything here happens inside a unit of work and counts only once committed."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+from domain.conversation import ChatSession, MemoryId, Message, MessageId, MessageState, SessionId
+from domain.document import FileId, IndexState, StoredFile
+from domain.job import Job, JobId, JobKind
+from domain.user import Role, User, UserId
+
+
+class Users(Protocol):
+    def add(self, user: User) -> None: ...
+
+    async def get(self, id: UserId) -> User | None: ...
+
+    async def by_email(self, email: str) -> User | None:
+        """The account of a normalised address."""
+        ...
+
+    async def with_role(self, role: Role) -> Sequence[User]: ...
+
+
+class Sessions(Protocol):
+    async def new_memory(self) -> MemoryId:
+        """A memory key that was never used and never will be again."""
+        ...
+
+    def add(self, session: ChatSession) -> None: ...
+
+    async def get(self, id: SessionId) -> ChatSession | None: ...
+
+    async def newest_of(self, owner: UserId, since: datetime) -> ChatSession | None:
+        """The session the owner used last, if that was after `since`."""
+        ...
+
+    async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
+        """`message_count` += n and `updated_at` = now, in one statement: no update is lost."""
+        ...
+
+
+class Messages(Protocol):
+    def add(self, message: Message) -> None: ...
+
+    async def get(self, id: MessageId) -> Message | None: ...
+
+    async def settle(
+        self,
+        id: MessageId,
+        state: MessageState,
+        content: str,
+        sources: list[dict[str, object]] | None,
+    ) -> bool:
+        """Complete a message that is still `streaming`; False when somebody else already did."""
+        ...
+
+    async def streaming(self) -> Sequence[Message]:
+        """The replies nobody has completed yet, of all workers."""
+        ...
+
+
+class Files(Protocol):
+    def add(self, file: StoredFile) -> None: ...
+
+    async def get(self, id: FileId) -> StoredFile | None: ...
+
+    async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
+        """The owner's stored names that equal `stored_name` or are numbered variants of it."""
+        ...
+
+    async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:
+        """Likewise for index names of documents that are not erased yet."""
+        ...
+
+    async def by_index_names(self, owner: UserId, names: Sequence[str]) -> Sequence[StoredFile]:
+        """The files (the owner's, and public ones) behind index names; deleted ones included, so that
+        callers can drop their hits."""
+        ...
+
+    async def indexed_of(self, reader: UserId, session: SessionId | None = None) -> Sequence[StoredFile]:
+        """Documents the reader can search: his own and public ones; of one session when it is given."""
+        ...
+
+    async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None: ...
+
+
+class Notifications(Protocol):
+    async def add(self, user: UserId, title: str, message: str, type: str, now: datetime) -> None:
+        """`type` is one of info, success, warning, error."""
+        ...
+
+
+class ActionLog(Protocol):
+    async def record(
+        self,
+        operator: User,
+        action: str,
+        target: User,
+        now: datetime,
+        details: dict[str, object] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Append one line: who did what to whom. It outlives both."""
+        ...
+
+
+class TutorRequests(Protocol):
+    async def add(self, user: UserId, reason: str, now: datetime) -> None: ...
+
+
+class Jobs(Protocol):
+    async def add(
+        self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime
+    ) -> None:
+        """Work to do once this transaction is committed; one unfinished job per `dedup_key`."""
+        ...
+
+
+class Work(Protocol):
+    """One unit of work: short, on one connection. Leaving it without `commit` undoes everything."""
+
+    users: Users
+    sessions: Sessions
+    messages: Messages
+    files: Files
+    notifications: Notifications
+    log: ActionLog
+    tutor_requests: TutorRequests
+    jobs: Jobs
+
+    async def flush(self) -> None:
+        """Send what was added, so that ids are known. Raises the refusal of a broken constraint."""
+        ...
+
+    async def commit(self) -> None:
+        """Make it durable. Raises the refusal of a broken constraint (for example EmailTaken)."""
+        ...
+
+
+class WorkFactory(Protocol):
+    """Opens units of work. Raises StorageUnavailable when the database cannot be reached or is locked."""
+
+    def __call__(self) -> AbstractAsyncContextManager[Work]: ...
+
+
+class JobQueue(Protocol):
+    """The worker's side of the `job` table. Each call is its own short transaction."""
+
+    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
+        """The next due job, ours for the lease; also one whose holder let its lease lapse."""
+        ...
+
+    async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
+        """False when the lease was lost or the job was cancelled: stop working on it."""
+        ...
+
+    async def finish(self, job: JobId, owner: str) -> None: ...
+
+    async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
+        """Due again at `retry_at`; finally failed when it is None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    id: SessionId
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    message_count: int
+    is_favorite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    id: MessageId
+    role: str
+    content: str | None
+    created_at: datetime
+    file_type: str | None
+    file_path: str | None
+    file_id: FileId | None
+    interrupted: bool
+    sources: list[dict[str, object]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    message_id: MessageId | None
+    file_id: FileId
+    filename: str
+    file_type: str
+    file_path: str
+    content: str | None
+    created_at: datetime
+    session_id: SessionId | None
+    size: int
+    rag_status: str | None
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    total: int
+    items: Sequence[T]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    id: UserId
+    email: str
+    role: Role
+    banned: bool
+
+
+class Reading(Protocol):
+    """Lists for screens, straight from the database; nothing here is ever changed or saved."""
+
+    async def account(self, id: UserId) -> Account | None:
+        """Role and ban state in one query, for the guard of every request."""
+        ...
+
+    async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:
+        """The owner's sessions, last used first."""
+        ...
+
+    async def messages(
+        self, owner: UserId, session: SessionId, limit: int, before: MessageId | None
+    ) -> Sequence[MessageLine] | None:
+        """The last `limit` visible messages (before an id), oldest first; None when the session is not the
+        owner's. A reply is visible once it has ended with some text."""
+        ...
+
+    async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
+        """The owner's files, newest first."""
+        ...
+

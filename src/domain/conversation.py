@@ -1,0 +1,111 @@
+"""Chat sessions and their messages."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from domain.errors import Conflict, Invalid, InvalidField, MissingField, NotFound
+from domain.text import require_storable
+from domain.user import UserId
+
+SessionId = NewType("SessionId", int)
+MessageId = NewType("MessageId", int)
+MemoryId = NewType("MemoryId", int)  # the LLM service's permanent memory key, never used twice
+
+TITLE_MAX = 120
+TITLE_FROM_MESSAGE = 50
+
+
+class Speaker(StrEnum):
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class MessageState(StrEnum):
+    """A message is `streaming` until its reply has ended in one of the other three."""
+
+    STREAMING = "streaming"
+    FINAL = "final"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class SessionNotFound(NotFound):
+    msg = "Session not found"
+
+
+class MessageNotFound(NotFound):
+    msg = "Message not found"
+
+
+class ReplyInProgress(Conflict):
+    code = "reply_in_progress"
+    msg = "A reply is already being generated in this session"
+
+
+class MessageTooLong(Invalid):
+    code = "invalid_field"
+
+
+@dataclass(eq=False, kw_only=True)
+class ChatSession:
+    """One conversation of one student; its memory key and its id outlive it and are never given again."""
+
+    id: SessionId = field(init=False)
+    memory: MemoryId
+    owner: UserId
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    is_favorite: bool = False
+    message_count: int = 0
+
+    def check_owner(self, user: UserId) -> None:
+        if self.owner != user:
+            raise SessionNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that went into a prompt, as the client may show it. `n` is its mark `[n]` in the text."""
+
+    n: int
+    filename: str
+    page: int | None
+    score: float | None
+    snippet: str  # at most 200 characters
+
+
+@dataclass(eq=False, kw_only=True)
+class Message:
+    id: MessageId = field(init=False)
+    session_id: SessionId
+    speaker: Speaker
+    content: str | None
+    state: MessageState = MessageState.FINAL
+    created_at: datetime
+    file_type: str | None = None
+    file_path: str | None = None
+    file_id: int | None = None
+    sources: list[dict[str, object]] | None = None
+
+
+def acceptable_question(text: str | None, max_chars: int) -> str:
+    """What was asked: kept as typed; blank, overlong and unstorable text is refused."""
+    if text is None or not text.strip():
+        raise MissingField("Message is required")
+    if len(text) > max_chars:
+        raise MessageTooLong(f"Message is too long (max {max_chars} characters)")
+    return require_storable(text)
+
+
+def acceptable_title(text: object) -> str:
+    """A session's title, cut to 120 characters; anything but storable text is refused."""
+    if not isinstance(text, str):
+        raise InvalidField("Invalid title")
+    return require_storable(text, "Invalid title").strip()[:TITLE_MAX] or "Untitled"
+
+
+def title_of_question(question: str) -> str:
+    return " ".join(question.split())[:TITLE_FROM_MESSAGE]

@@ -1,0 +1,172 @@
+"""Files that people bring, and the passages found in them."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from domain.conversation import MessageId, SessionId
+from domain.errors import Invalid, MissingField, NotFound, TooLarge
+from domain.text import nfc
+from domain.user import UserId
+
+FileId = NewType("FileId", int)
+
+MB = 1024 * 1024
+NAME_MAX = 150
+
+
+class FileKind(StrEnum):
+    DOCUMENT = "document"
+    IMAGE = "image"
+    AUDIO = "audio"
+
+
+class IndexState(StrEnum):
+    PENDING = "pending"
+    INDEXED = "indexed"
+    FAILED = "failed"
+
+
+EXTENSIONS: dict[FileKind, tuple[str, ...]] = {
+    FileKind.IMAGE: ("jpeg", "jpg", "png"),
+    FileKind.AUDIO: ("m4a", "mp3", "wav"),
+    FileKind.DOCUMENT: ("docx", "md", "pdf", "txt"),
+}
+KIND_OF = {extension: kind for kind, extensions in EXTENSIONS.items() for extension in extensions}
+
+
+class FileTypeNotAllowed(Invalid):
+    code = "file_type"
+
+
+class BadFile(Invalid):
+    """The bytes are not what their name says, or nothing can be read from them."""
+
+    code = "bad_file"
+
+
+class FileTooLarge(TooLarge):
+    pass
+
+
+class StoredFileNotFound(NotFound):
+    msg = "File not found"
+
+
+@dataclass(eq=False, kw_only=True)
+class StoredFile:
+    """A file of a user (or, public, of the house). Its bytes lie under `disk_name`, which nobody chooses."""
+
+    id: FileId = field(init=False)
+    user_id: UserId | None
+    public: bool = False
+    message_id: MessageId | None = None
+    session_id: SessionId | None = None
+    original_name: str
+    stored_name: str
+    disk_name: str
+    kind: FileKind
+    mime: str
+    size: int
+    sha256: str
+    index_name: str | None = None  # what a RAG service is told as file name; unique per owner
+    rag_status: IndexState | None = None
+    rag_error: str | None = None
+    created_at: datetime
+    deleted_at: datetime | None = None
+
+    @property
+    def path(self) -> str:
+        """An identifier and display text, not a place on a disk."""
+        return f"uploads/{self.user_id}/{self.stored_name}"
+
+    @property
+    def extension(self) -> str:
+        return self.original_name.rpartition(".")[2].lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A stretch of a document: characters `start` to `end` of its page (1-based; None where a format has
+    no pages). `owner` None means public."""
+
+    file_id: FileId
+    owner: UserId | None
+    ordinal: int
+    page: int | None
+    start: int
+    end: int
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A passage that may answer a question. `score` is for display (0 to 1 with our own index; whatever the
+    RAG service reports otherwise). `similarity` is the cosine to the question where we know it."""
+
+    filename: str
+    page: int | None
+    text: str
+    score: float | None
+    similarity: float | None = None
+    file_id: FileId | None = None
+
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def clean_filename(raw: str) -> str:
+    """The name a person gave a file, made harmless: base name only, NFC, no control, bidi or zero-width
+    characters, no leading or trailing dots and blanks, at most 150 characters with the extension kept."""
+    name = nfc(re.split(r"[/\\]", raw)[-1])
+    name = "".join(c for c in name if unicodedata.category(c) not in _INVISIBLE).strip(". \t\u3000")
+    if _WINDOWS_RESERVED.fullmatch(name):
+        name = f"_{name}"
+    if len(name) > NAME_MAX:
+        stem, dot, extension = name.rpartition(".")
+        if dot and len(extension) <= 10:
+            name = stem[: NAME_MAX - len(extension) - 1].rstrip(". ") + "." + extension
+        else:
+            name = name[:NAME_MAX].rstrip(". ")
+    if not name:
+        raise Invalid("Invalid filename")
+    return name
+
+
+def kind_of(name: str) -> tuple[FileKind, str]:
+    """Kind and lower-case extension of a cleaned name; raises FileTypeNotAllowed."""
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    if extension not in KIND_OF:
+        allowed = ", ".join(
+            f"{label} ({', '.join(EXTENSIONS[kind])})"
+            for label, kind in (
+                ("images", FileKind.IMAGE),
+                ("audio", FileKind.AUDIO),
+                ("documents", FileKind.DOCUMENT),
+            )
+        )
+        raise FileTypeNotAllowed(f"File type '.{extension[:20]}' not allowed. Allowed types: {allowed}")
+    return KIND_OF[extension], extension
+
+
+def index_name(name: str) -> str:
+    """What a RAG service may be told: it joins names to paths and filter expressions unchecked."""
+    safe = re.sub(r"[\"'\\%\[\](){}<>]", "_", name)
+    return f"{safe}.txt" if safe.lower().endswith(".md") else safe
+
+
+def numbered(name: str, n: int) -> str:
+    """The n-th variant of a name that is taken: `a.pdf`, `a-2.pdf`, `a-3.pdf` …"""
+    if n < 2:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    return f"{stem}-{n}.{extension}" if dot else f"{name}-{n}"
+
+
+def no_file_part() -> MissingField:
+    return MissingField("No file part in the request")

@@ -1,0 +1,24 @@
+"""What counts as text here: UTF-8 that every store can hold."""
+
+import re
+import unicodedata
+
+from domain.errors import InvalidField
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def require_storable(text: str, msg: str = "Text contains characters that cannot be stored") -> str:
+    """The text itself; NUL and lone surrogates are refused, since no database keeps them."""
+    if _UNSTORABLE.search(text):
+        raise InvalidField(msg)
+    return text
+
+
+def storable(text: str) -> str:
+    """The text with NUL and lone surrogates replaced by U+FFFD: for what a model says, which is never refused."""
+    return _UNSTORABLE.sub("�", text)
+
+
+def nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

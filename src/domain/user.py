@@ -1,0 +1,140 @@
+"""Accounts: who somebody is, what he may do, and what a usable address, password or code looks like."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from domain.errors import Conflict, Invalid, InvalidField, Unauthenticated
+from domain.text import nfc, require_storable
+
+UserId = NewType("UserId", int)
+
+DEFAULT_PICTURE = "/static/avatars/default.png"
+PASSWORD_MIN, PASSWORD_MAX = 8, 128
+CODE = re.compile(r"[0-9]{6}")
+
+
+class Role(StrEnum):
+    STUDENT = "student"
+    TUTOR = "tutor"
+    ADMIN = "admin"
+
+
+class Status(StrEnum):
+    """`active` and `inactive` mirror "has a live session"; only `banned` blocks an account."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    BANNED = "banned"
+
+
+class Purpose(StrEnum):
+    """What a code was sent for; it opens nothing else."""
+
+    REGISTER = "register"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 (a purpose, not a secret)
+    UPDATE_PASSWORD = "update_password"  # noqa: S105 (a purpose, not a secret)
+    DELETE_ACCOUNT = "delete_account"
+
+
+class WeakPassword(Invalid):
+    code = "weak_password"
+    msg = f"Password must be between {PASSWORD_MIN} and {PASSWORD_MAX} characters"
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+    msg = "This email is already registered."
+
+
+class AccountBanned(Unauthenticated):
+    code = "account_banned"
+    msg = "This account has been suspended."
+
+
+class InvalidCredentials(Unauthenticated):
+    code = "invalid_credentials"
+    msg = "Invalid credentials"
+
+
+class InvalidCode(Unauthenticated):
+    """At registration, where nobody is logged in, a wrong code is 401."""
+
+    code = "invalid_code"
+    msg = "Invalid or expired verification code."
+
+
+class TokenDead(Unauthenticated):
+    code = "token_revoked"
+    msg = "Token is invalid or expired."
+
+
+@dataclass(eq=False, kw_only=True)
+class Profile:
+    """What a user shows of himself; texts are never null towards clients."""
+
+    username: str = ""
+    full_name: str = ""
+    bio: str = ""
+    phone: str = ""
+    avatar_url: str = DEFAULT_PICTURE
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(eq=False, kw_only=True)
+class User:
+    id: UserId = field(init=False)  # given by the store, never reused
+    email: str
+    password_hash: str
+    role: Role = Role.STUDENT
+    status: Status = Status.INACTIVE
+    created_at: datetime
+    last_login: datetime | None = None
+    profile: Profile | None = None
+
+    def check_may_sign_in(self) -> None:
+        if self.status is Status.BANNED:
+            raise AccountBanned
+
+    def signed_in(self, now: datetime) -> None:
+        self.check_may_sign_in()
+        self.status = Status.ACTIVE
+        self.last_login = now
+
+    def signed_out(self) -> None:
+        if self.status is Status.ACTIVE:
+            self.status = Status.INACTIVE
+
+
+def new_user(email: str, password_hash: str, role: Role, now: datetime) -> User:
+    """A fresh account with a profile whose name is the local part of the address."""
+    profile = Profile(username=email.partition("@")[0][:50], created_at=now, updated_at=now)
+    return User(email=email, password_hash=password_hash, role=role, created_at=now, profile=profile)
+
+
+def acceptable_password(password: str, email: str, common: frozenset[str]) -> str:
+    """The password in NFC; raises WeakPassword. No composition rule: length and unpredictability count."""
+    password = nfc(require_storable(password))
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise WeakPassword
+    folded = password.casefold()
+    if folded in common or folded == email.casefold():
+        raise WeakPassword("This password is too common")
+    return password
+
+
+def requested_role(text: str) -> Role:
+    """The role a newcomer asks for: student or tutor, nothing else."""
+    if text not in (Role.STUDENT, Role.TUTOR):
+        raise InvalidField("Invalid role")
+    return Role(text)
+
+
+def purpose_of(text: str) -> Purpose:
+    try:
+        return Purpose(text)
+    except ValueError as error:
+        raise InvalidField("Invalid purpose") from error
