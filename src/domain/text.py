@@ -16,7 +16,7 @@ def require_storable(text: str, msg: str = "Text contains characters that cannot
 
 
 def storable(text: str) -> str:
-    """The text with NUL and lone surrogates replaced by U+FFFD: for what a model says, which is never refused."""
+    """The text with NUL and lone surrogates replaced by U+FFFD: what a model says is never refused."""
     return _UNSTORABLE.sub("�", text)
 
 

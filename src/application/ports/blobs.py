@@ -27,7 +27,7 @@ class Blobs(Protocol):
         ...
 
     def local(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """The bytes as a file on this machine for as long as the context lasts; read-only. Raises BlobNotFound."""
+        """The bytes as a read-only file on this machine while the context lasts. Raises BlobNotFound."""
         ...
 
     async def erase(self, name: str) -> None:

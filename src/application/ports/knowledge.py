@@ -16,7 +16,7 @@ class KnowledgeTimeout(UpstreamTimeout):
 
 
 class KnowledgeFailed(UpstreamFailed):
-    """`msg` is what the uploader may read: `RAG indexing failed: {status}` or `RAG service error: bad response`."""
+    """`msg` is for the uploader: `RAG indexing failed: {status}` or `RAG service error: bad response`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ class LoginSessions(Protocol):
     """Which tokens are alive, for all workers at once. Raises StorageUnavailable: never a guess."""
 
     async def open(self, claims: Claims, email: str, now: datetime, *, single: bool) -> None:
-        """The token lives from now on; with `single` all earlier tokens of the account die in the same step."""
+        """The token lives from now on; with `single` all earlier ones of the account die in the same step."""
         ...
 
     async def is_alive(self, claims: Claims, now: datetime, *, active: bool) -> bool:

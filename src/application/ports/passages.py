@@ -21,9 +21,7 @@ class Passages(Protocol):
     """The passages of our own index. Every query is bounded to what the reader may see, in the store itself;
     passages of deleted files are never found."""
 
-    async def replace(
-        self, file: FileId, passages: Sequence[tuple[Passage, Vector]], model: str
-    ) -> None:
+    async def replace(self, file: FileId, passages: Sequence[tuple[Passage, Vector]], model: str) -> None:
         """Make these the file's passages, all at once; the former ones are gone."""
         ...
 

@@ -112,9 +112,7 @@ class TutorRequests(Protocol):
 
 
 class Jobs(Protocol):
-    async def add(
-        self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime
-    ) -> None:
+    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime) -> None:
         """Work to do once this transaction is committed; one unfinished job per `dedup_key`."""
         ...
 
@@ -239,4 +237,3 @@ class Reading(Protocol):
     async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
         """The owner's files, newest first."""
         ...
-

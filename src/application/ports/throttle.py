@@ -16,7 +16,7 @@ class Throttle(Protocol):
     """Rates shared by all workers; atomic. Raises StorageUnavailable."""
 
     async def take(self, limit: Limit, subject: str) -> int:
-        """Count one event: 0 when it is within the limit, else the seconds until one would be (not counted)."""
+        """Count one event: 0 within the limit; else not counted, and the seconds until one would be."""
         ...
 
     async def give_back(self, limit: Limit, subject: str) -> None:

@@ -1,0 +1,103 @@
+"""Access tokens: JWT, HS256 and nothing else, with a key id so that keys can be rotated."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+from typing_extensions import override
+
+from application.ports.credentials import (
+    Claims,
+    ForgedToken,
+    MalformedToken,
+    TokenExpired,
+    Tokens,
+    WrongTokenType,
+)
+from domain.user import User, UserId
+
+ALGORITHM = "HS256"
+MAX_LENGTH = 4096
+
+
+def key_id(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class JwtTokens(Tokens):
+    """Signs with `key`; also accepts what `previous` signed, while it is set."""
+
+    key: str
+    life: timedelta
+    previous: str | None = None
+
+    @override
+    def issue(self, user: User, jti: UUID, now: datetime) -> tuple[str, Claims]:
+        issued_at = now.replace(microsecond=0)
+        claims = Claims(user.id, str(jti), issued_at, issued_at + self.life, issued_at)
+        token = jwt.encode(
+            {
+                "sub": str(user.id),
+                "email": user.email,
+                "role": user.role,
+                "type": "access",
+                "fresh": False,
+                "jti": claims.jti,
+                "iat": issued_at,
+                "nbf": issued_at,
+                "exp": claims.expires_at,
+                "auth_time": int(issued_at.timestamp()),
+            },
+            self.key,
+            algorithm=ALGORITHM,
+            headers={"kid": key_id(self.key)},
+        )
+        return token, claims
+
+    @override
+    def read(self, token: str, now: datetime) -> Claims:
+        if token.count(".") != 2:
+            raise MalformedToken
+        if len(token) > MAX_LENGTH:
+            raise ForgedToken
+        fields = self._verified(token)
+        try:
+            if fields["type"] != "access":
+                raise WrongTokenType
+            claims = Claims(
+                user=UserId(int(fields["sub"])),
+                jti=str(UUID(fields["jti"])),
+                issued_at=datetime.fromtimestamp(fields["iat"], UTC),
+                expires_at=datetime.fromtimestamp(fields["exp"], UTC),
+                auth_time=datetime.fromtimestamp(fields["auth_time"], UTC),
+            )
+        except KeyError as error:
+            if error.args == ("type",):
+                raise WrongTokenType from error
+            raise ForgedToken from error
+        except (TypeError, ValueError, OverflowError, OSError) as error:
+            raise ForgedToken from error
+        if now >= claims.expires_at:
+            raise TokenExpired
+        return claims
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        keys = [self.key, *filter(None, [self.previous])]
+        for key in keys:
+            try:
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=[ALGORITHM],
+                    options={"verify_exp": False, "verify_iat": False, "verify_aud": False},
+                    leeway=60,  # for `nbf`: workers' clocks may differ
+                )
+            except jwt.InvalidSignatureError:
+                continue
+            except jwt.InvalidTokenError as error:
+                raise ForgedToken from error
+        raise ForgedToken

@@ -1,0 +1,73 @@
+"""Verification codes: `code:{purpose}:{hash}` and the pause `code_wait:{hash}`."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from typing_extensions import override
+
+from adapters.redis.client import translated
+from adapters.redis.keyed import Keyed
+from application.ports.codes import Codes
+from domain.user import Purpose
+
+LIFE_S, ATTEMPTS, PAUSE_S = 300, 5, 10
+
+ISSUE = """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'hash', ARGV[1], 'attempts', 0)
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
+
+# the right code is consumed; a wrong guess counts against every code it was tried on
+REDEEM = """
+for i, key in ipairs(KEYS) do
+  if redis.call('HGET', key, 'hash') == ARGV[i + 1] then
+    redis.call('DEL', key)
+    return 1
+  end
+end
+for i, key in ipairs(KEYS) do
+  if redis.call('EXISTS', key) == 1 and redis.call('HINCRBY', key, 'attempts', 1) >= tonumber(ARGV[1]) then
+    redis.call('DEL', key)
+  end
+end
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisCodes(Codes):
+    redis: Redis
+    keyed: Keyed
+
+    @override
+    async def wait(self, email: str) -> int:
+        key = f"code_wait:{self.keyed.hash(email)}"
+        with translated():
+            if await self.redis.set(key, 1, nx=True, ex=PAUSE_S):
+                return 0
+            return max(1, await self.redis.ttl(key))
+
+    @override
+    async def issue(self, email: str, purpose: Purpose) -> str:
+        code = f"{secrets.randbelow(1_000_000):06d}"
+        with translated():
+            await self.redis.eval(
+                ISSUE, 1, self._key(email, purpose), self._hash(email, purpose, code), LIFE_S
+            )
+        return code
+
+    @override
+    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> bool:
+        keys = [self._key(email, purpose) for purpose in purposes]
+        hashes = [self._hash(email, purpose, code) for purpose in purposes]
+        with translated():
+            return bool(await self.redis.eval(REDEEM, len(keys), *keys, ATTEMPTS, *hashes))
+
+    def _key(self, email: str, purpose: Purpose) -> str:
+        return f"code:{purpose}:{self.keyed.hash(email)}"
+
+    def _hash(self, email: str, purpose: Purpose, code: str) -> str:
+        return self.keyed.hash(purpose, email, code)

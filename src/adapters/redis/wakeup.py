@@ -1,0 +1,30 @@
+from contextlib import suppress
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from typing_extensions import override
+
+from adapters.redis.client import translated
+from application.ports.wakeup import Wakeup
+from domain.errors import StorageUnavailable
+
+BELL = "jobs:bell"
+
+
+@dataclass(frozen=True, slots=True)
+class RedisWakeup(Wakeup):
+    """One worker per ring: whoever pops the bell looks for the job. `redis` must allow slow answers."""
+
+    redis: Redis
+
+    @override
+    async def ring(self) -> None:
+        with suppress(StorageUnavailable), translated():  # workers look into the database anyway
+            async with self.redis.pipeline(transaction=False) as pipe:
+                _ = pipe.lpush(BELL, 1), pipe.ltrim(BELL, 0, 15), pipe.expire(BELL, 60)
+                await pipe.execute()
+
+    @override
+    async def wait(self, seconds: float) -> None:
+        with translated():
+            await self.redis.brpop([BELL], timeout=seconds)

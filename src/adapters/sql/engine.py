@@ -1,0 +1,60 @@
+"""One engine per process; SQLite tuned so that writers queue instead of failing."""
+
+from typing import Any
+
+from advanced_alchemy.config import AsyncSessionConfig, EngineConfig, SQLAlchemyAsyncConfig
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+BUSY_MS = 5000
+
+
+def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionmaker[AsyncSession]]:
+    """Engine and session maker for `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`.
+
+    Every transaction of the engine may write; `reading(engine)` gives the view for those that do not.
+    """
+    sqlite = url.startswith("sqlite")
+    config = SQLAlchemyAsyncConfig(
+        connection_string=url,
+        engine_config=EngineConfig(
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=5,
+            pool_pre_ping=not sqlite,
+            connect_args={} if sqlite else {"timeout": 5, "command_timeout": 15},
+        ),
+        session_config=AsyncSessionConfig(expire_on_commit=False, autoflush=False),
+    )
+    engine = config.get_engine()
+    if sqlite:
+        event.listen(engine.sync_engine, "connect", _tune)
+        event.listen(engine.sync_engine, "begin", _begin)
+    return engine, async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+
+def reading(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Sessions that never wait for a writer (SQLite's WAL lets readers go on)."""
+    return async_sessionmaker(
+        engine.execution_options(sqlite_begin="BEGIN"), expire_on_commit=False, autoflush=False
+    )
+
+
+def _tune(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # we emit BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        f"busy_timeout={BUSY_MS}",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # taking the write lock at once: upgrading later would fail with SQLITE_BUSY without waiting
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))

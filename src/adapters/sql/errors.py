@@ -1,0 +1,47 @@
+"""Foreign errors stop here: a broken constraint is a refusal, a lost database is StorageUnavailable."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.errors import DomainError, StorageUnavailable
+from domain.user import EmailTaken
+
+REFUSALS: dict[str, type[DomainError]] = {
+    "uq_user_email": EmailTaken,  # PostgreSQL names the constraint,
+    "user.email": EmailTaken,  # SQLite the column
+}
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        for constraint, refusal in REFUSALS.items():
+            if constraint in str(error.orig):
+                raise refusal from error
+        raise
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise StorageUnavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StorageUnavailable from error
+        raise
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """As `translated`, for the moment a connection is made: there drivers raise bare socket errors."""
+    try:
+        with translated():
+            yield
+    except (OSError, TimeoutError, EOFError) as error:
+        raise StorageUnavailable from error

@@ -1,0 +1,133 @@
+"""Lists and pages straight from SQL into read models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from typing_extensions import override
+
+from adapters.sql import mapping as t
+from adapters.sql.work import connected
+from application.ports.persistence import (
+    Account,
+    FileLine,
+    Listed,
+    MessageLine,
+    Reading,
+    SessionLine,
+)
+from domain.conversation import MessageId, MessageState, SessionId, Speaker
+from domain.user import Status, UserId
+
+_visible = or_(
+    t.messages.c.role == Speaker.USER,
+    and_(t.messages.c.state != MessageState.STREAMING, func.coalesce(t.messages.c.content, "") != ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlReading(Reading):
+    sessions: async_sessionmaker[AsyncSession]
+
+    @override
+    async def account(self, id: UserId) -> Account | None:
+        u = t.users.c
+        async with connected(self.sessions) as session:
+            row = (await session.execute(select(u.id, u.email, u.role, u.status).where(u.id == id))).first()
+        if row is None:
+            return None
+        return Account(row.id, row.email, row.role, row.status is Status.BANNED)
+
+    @override
+    async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:
+        s = t.sessions.c
+        page = (
+            select(s.id, s.title, s.created_at, s.updated_at, s.message_count, s.is_favorite)
+            .where(s.user_id == owner)
+            .order_by(s.updated_at.desc(), s.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        async with connected(self.sessions) as session:
+            rows = (await session.execute(page)).all()
+            total = offset + len(rows)
+            if len(rows) == limit or (offset and not rows):
+                total = (await session.execute(select(func.count()).where(s.user_id == owner))).scalar_one()
+        return Listed(total, [SessionLine(*row) for row in rows])
+
+    @override
+    async def messages(
+        self, owner: UserId, session: SessionId, limit: int, before: MessageId | None
+    ) -> Sequence[MessageLine] | None:
+        m = t.messages.c
+        page = select(
+            m.id, m.role, m.content, m.created_at, m.file_type, m.file_path, m.file_id, m.state, m.sources
+        ).where(m.session_id == session, _visible)
+        if before is not None:
+            page = page.where(m.id < before)
+        page = page.order_by(m.id.desc()).limit(limit)
+        async with connected(self.sessions) as db:
+            mine = select(t.sessions.c.id).where(t.sessions.c.id == session, t.sessions.c.user_id == owner)
+            if (await db.execute(mine)).first() is None:
+                return None
+            rows = (await db.execute(page)).all()
+        return [
+            MessageLine(
+                id=row.id,
+                role=row.role,
+                content=row.content,
+                created_at=row.created_at,
+                file_type=row.file_type,
+                file_path=row.file_path,
+                file_id=row.file_id,
+                interrupted=row.state in (MessageState.INTERRUPTED, MessageState.FAILED),
+                sources=row.sources,
+            )
+            for row in reversed(rows)
+        ]
+
+    @override
+    async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
+        f, m = t.stored_files.c, t.messages.c
+        mine = and_(f.user_id == owner, f.public.is_(False), f.deleted_at.is_(None))
+        page = (
+            select(
+                f.message_id,
+                f.id,
+                f.original_name,
+                f.kind,
+                f.stored_name,
+                m.content,
+                f.created_at,
+                f.session_id,
+                f.size,
+                f.rag_status,
+            )
+            .select_from(t.stored_files.outerjoin(t.messages, m.id == f.message_id))
+            .where(mine)
+            .order_by(f.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        async with connected(self.sessions) as session:
+            rows = (await session.execute(page)).all()
+            total = (await session.execute(select(func.count()).where(mine))).scalar_one()
+        return Listed(
+            total,
+            [
+                FileLine(
+                    message_id=row.message_id,
+                    file_id=row.id,
+                    filename=row.original_name,
+                    file_type=row.kind,
+                    file_path=f"uploads/{owner}/{row.stored_name}",
+                    content=row.content,
+                    created_at=row.created_at,
+                    session_id=row.session_id,
+                    size=row.size,
+                    rag_status=row.rag_status,
+                )
+                for row in rows
+            ],
+        )

@@ -1,0 +1,68 @@
+"""Units of work over SQLAlchemy sessions."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from typing_extensions import override
+
+from adapters.sql.errors import connecting, translated
+from adapters.sql.repositories import (
+    SqlActionLog,
+    SqlFiles,
+    SqlJobs,
+    SqlMessages,
+    SqlNotifications,
+    SqlSessions,
+    SqlTutorRequests,
+    SqlUsers,
+)
+from application.ports.persistence import Work, WorkFactory
+
+
+class SqlWork(Work):
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self.users = SqlUsers(session)
+        self.sessions = SqlSessions(session)
+        self.messages = SqlMessages(session)
+        self.files = SqlFiles(session)
+        self.notifications = SqlNotifications(session)
+        self.log = SqlActionLog(session)
+        self.tutor_requests = SqlTutorRequests(session)
+        self.jobs = SqlJobs(session)
+
+    @override
+    async def flush(self) -> None:
+        with translated():
+            await self._session.flush()
+
+    @override
+    async def commit(self) -> None:
+        with translated():
+            await self._session.commit()
+
+
+@asynccontextmanager
+async def connected(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+    """A session whose connection is open and whose transaction has begun."""
+    async with sessions() as session:
+        with connecting():
+            _ = await session.connection()
+        with translated():
+            yield session
+
+
+@dataclass(frozen=True, slots=True)
+class SqlWorkFactory(WorkFactory):
+    sessions: async_sessionmaker[AsyncSession]
+
+    @override
+    def __call__(self) -> AbstractAsyncContextManager[Work]:
+        return self._open()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Work]:
+        async with connected(self.sessions) as session:
+            yield SqlWork(session)

@@ -1,0 +1,14 @@
+"""How often is too often (contract 2.2). Unknown accounts count like known ones."""
+
+from datetime import timedelta
+
+from application.ports.throttle import Limit
+
+QUARTER = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
+
+LOGIN_PER_ACCOUNT = Limit("login", 10, QUARTER)
+LOGIN_PER_IP = Limit("login-ip", 100, QUARTER)
+CODES_PER_IP = Limit("code-ip", 60, HOUR)
+CODES_PER_EMAIL = Limit("code", 10, HOUR)
+CODE_CHECKS = Limit("code-check", 20, QUARTER)

@@ -1,0 +1,30 @@
+from dataclasses import dataclass
+
+from application.ports.clock import Clock
+from application.ports.credentials import Claims
+from application.ports.login_sessions import LoginSessions
+from application.ports.persistence import WorkFactory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logout:
+    """The token opens nothing any more; doing it twice is fine."""
+
+    work: WorkFactory
+    sessions: LoginSessions
+    clock: Clock
+
+    async def __call__(self, claims: Claims) -> None:
+        now = self.clock.now()
+        was_alive = await self.sessions.is_alive(claims, now, active=False)
+        was_last = await self.sessions.close(claims)
+        if not was_alive:
+            return
+        async with self.work() as w:
+            user = await w.users.get(claims.user)
+            if user is None:
+                return
+            if was_last:
+                user.signed_out()
+            await w.log.record(user, "logout", user, now)
+            await w.commit()

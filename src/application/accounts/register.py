@@ -1,0 +1,78 @@
+from dataclasses import dataclass
+from enum import StrEnum
+
+from application.accounts import limits
+from application.accounts.addresses import normalised
+from application.ports.clock import Clock
+from application.ports.codes import Codes
+from application.ports.credentials import PasswordHasher
+from application.ports.persistence import Work, WorkFactory
+from application.ports.throttle import Throttle
+from domain.errors import RateLimited
+from domain.user import (
+    EmailTaken,
+    InvalidCode,
+    Purpose,
+    Role,
+    User,
+    acceptable_password,
+    new_user,
+    requested_role,
+)
+
+
+class TutorSignup(StrEnum):
+    """What happens when a newcomer wants to be a tutor."""
+
+    APPROVAL = "approval"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """An address proven by a code becomes an account: a student's, unless tutors are let in at once."""
+
+    work: WorkFactory
+    codes: Codes
+    hasher: PasswordHasher
+    throttle: Throttle
+    clock: Clock
+    common_passwords: frozenset[str]
+    tutor_signup: TutorSignup
+    hide_existing: bool
+
+    async def __call__(self, email: str, password: str, code: str, role: str) -> bool:
+        """Whether a tutor request now waits for an admin. A code is consumed only by what else is valid."""
+        address, wanted = normalised(email), requested_role(role)
+        password = acceptable_password(password, address, self.common_passwords)
+        async with self.work() as w:
+            known = await w.users.by_email(address) is not None
+        if known and not self.hide_existing:
+            raise EmailTaken
+        if wait := await self.throttle.take(limits.CODE_CHECKS, address):
+            raise RateLimited(retry_after=wait)
+        hash = await self.hasher.hash(password)
+        if not await self.codes.redeem(address, [Purpose.REGISTER], code) or known:
+            raise InvalidCode
+        return await self._store(address, hash, wanted)
+
+    async def _store(self, address: str, hash: str, wanted: Role) -> bool:
+        tutor_at_once = wanted is Role.TUTOR and self.tutor_signup is TutorSignup.OPEN
+        asks = wanted is Role.TUTOR and self.tutor_signup is TutorSignup.APPROVAL
+        user = new_user(address, hash, Role.TUTOR if tutor_at_once else Role.STUDENT, self.clock.now())
+        async with self.work() as w:
+            w.users.add(user)
+            await w.flush()
+            await w.log.record(user, "create", user, user.created_at, {"role": user.role.value})
+            if asks:
+                await self._ask_admins(w, user)
+            await w.commit()
+        return asks
+
+    async def _ask_admins(self, w: Work, user: User) -> None:
+        now = user.created_at
+        await w.tutor_requests.add(user.id, "", now)
+        for admin in await w.users.with_role(Role.ADMIN):
+            message = f"{user.email} asks to become a tutor."
+            await w.notifications.add(admin.id, "New tutor request", message, "info", now)

@@ -1,0 +1,124 @@
+"""Where sentences and paragraphs of extracted text begin and end. Pure, exact to the character."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from domain.words import CJK
+
+# An end mark with its closing quotes and brackets; a Latin one counts only before a blank or the end.
+_END = re.compile("[.!?…]+[\"'”’»)\\]]*(?=\\s|$)|[。！？｡]+[”’」』）】]*")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[\"“])(?:(?:[A-Za-z]\.)+|(?:e\.g|i\.e|etc|vs|cf|al|approx|ca|fig|figs|eq|no|nos|vol|ch|sec|pp?|dr|mr|"
+    r"mrs|ms|prof|st|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|bzw|z\.b|usw|nr|abs|inc|ltd|dept|univ)\.)\Z",
+    re.IGNORECASE,
+)
+_LIST_NUMBER = re.compile(r"\s*(?:[(\[]?\d{1,3}|[ivxlc]{1,5}|[a-zA-Z])[.)]\Z")
+_BLOCK_START = re.compile(r"[#>|•◦▪·]|[*+\-–—]\s|\d{1,3}[.)]\s+[^\W\d_a-z]|\(?[a-zA-Z\d]{1,2}\)\s")
+_NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,3}\.?\s+[^\W\d_a-z]")
+_ENDS_SENTENCE = re.compile("[.!?…。！？｡:：;；][\"'”’»)\\]」』）】]*\\s*\\Z")
+_CJK_START = re.compile(f"[{CJK}]")
+_BLANKS = re.compile(r"\s*")
+_SPREAD = 0.8  # of the line width: letters are not equally wide
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Characters `start` to `end` of a text."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        return text[self.start : self.end]
+
+
+def sentences(text: str) -> list[Stretch]:
+    """The sentences in order, without the blanks around them; together they hold every other character."""
+    return [sentence for block in blocks(text) for sentence in _sentences_of(text, block)]
+
+
+def blocks(text: str) -> list[Stretch]:
+    """Paragraphs, headings, list items and table rows. A line break is only a wrapped line, unless a blank line
+    follows, a list or heading mark stands behind it, or the next word would still have fitted."""
+    lines = list(_lines(text))
+    width = max((line.end - line.start for line in lines), default=0)
+    found: list[Stretch] = []
+    open_from: int | None = None
+    for index, line in enumerate(lines):
+        if line.start == line.end:
+            continue
+        if open_from is None:
+            open_from = line.start
+        following = lines[index + 1] if index + 1 < len(lines) else None
+        if following is None or following.start == following.end or _breaks(text, line, following, width):
+            found.append(Stretch(open_from, line.end))
+            open_from = None
+    return found
+
+
+def is_heading(text: str) -> bool:
+    """Whether a block reads like a heading: one short line without an end mark, or marked as one."""
+    if text.startswith("#"):
+        return True
+    letters = [c for c in text if c.isalpha()]
+    if "\n" in text or not letters or len(text) > 90 or _ENDS_SENTENCE.search(text[-12:]):
+        return False
+    if _CJK_START.match(letters[0]):
+        return len(text) <= 30 and not any(c in text for c in "，、,|\t")
+    if _NUMBERED.match(text):
+        return len(text.split()) <= 14
+    many_digits = sum(c.isdigit() for c in text) > len(letters)
+    return letters[0].isupper() and len(text.split()) <= 10 and not many_digits and not re.search(r"[|\t,]", text)
+
+
+def _lines(text: str) -> Iterator[Stretch]:
+    at = 0
+    for raw in re.split(r"(?<=\n)", text):
+        body = raw.strip()
+        start = at + (len(raw) - len(raw.lstrip())) if body else at
+        yield Stretch(start, start + len(body))
+        at += len(raw)
+
+
+def _breaks(text: str, line: Stretch, following: Stretch, width: int) -> bool:
+    here, there = line.of(text), following.of(text)
+    if _BLOCK_START.match(there) or here.startswith("#"):
+        return True
+    if _NUMBERED.match(there) and _ENDS_SENTENCE.search(here[-12:]):
+        return True
+    next_word = there.split(None, 1)[0]
+    if _CJK_START.match(there):
+        next_word = there[0]
+    return len(here) + 1 + len(next_word) <= _SPREAD * width
+
+
+def _sentences_of(text: str, block: Stretch) -> Iterator[Stretch]:
+    start = block.start
+    body = block.of(text)
+    for end in _END.finditer(body):
+        stop = block.start + end.end()
+        if _goes_on(body, end, start - block.start):
+            continue
+        yield Stretch(start, stop)
+        start = _after_blanks(text, stop)
+    if start < block.end:
+        yield Stretch(start, block.end)
+
+
+def _goes_on(body: str, end: re.Match[str], start: int) -> bool:
+    """Whether this full stop belongs to an abbreviation, an ordinal or a list number."""
+    if not end[0].startswith(".") or len(end[0]) > 1:
+        return False
+    so_far = body[max(start, end.end() - 24) : end.end()]
+    if end.end() - start == len(so_far) and _LIST_NUMBER.fullmatch(so_far):
+        return True
+    rest = _after_blanks(body, end.end())
+    if body[rest : rest + 1].islower():
+        return True
+    return rest < len(body) and _ABBREVIATION.search(so_far) is not None
+
+
+def _after_blanks(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    return blanks.end() if blanks else at
