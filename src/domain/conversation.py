@@ -92,8 +92,9 @@ class Message:
 
 
 def acceptable_question(text: str | None, max_chars: int) -> str:
-    """What was asked: kept as typed; blank, overlong and unstorable text is refused."""
-    if text is None or not text.strip():
+    """What was asked, trimmed and otherwise as typed; blank, overlong and unstorable text is refused."""
+    text = (text or "").strip()
+    if not text:
         raise MissingField("Message is required")
     if len(text) > max_chars:
         raise MessageTooLong(f"Message is too long (max {max_chars} characters)")
@@ -108,4 +109,4 @@ def acceptable_title(text: object) -> str:
 
 
 def title_of_question(question: str) -> str:
-    return " ".join(question.split())[:TITLE_FROM_MESSAGE]
+    return question[:TITLE_FROM_MESSAGE]

@@ -4,10 +4,12 @@
 class DomainError(Exception):
     """A refusal with a stable `code` and a `msg` that is safe to show to anybody.
 
-    `extra` holds further keys of the answer (for example the session a failed reply belongs to).
+    `extra` holds further keys of the answer (for example the session a failed reply belongs to). `event` is
+    the code under which a stream that has already begun reports the refusal.
     """
 
     code = "internal"
+    event = "internal"
     msg = "Internal Server Error"
 
     def __init__(self, msg: str | None = None, **extra: object) -> None:
@@ -95,10 +97,12 @@ class StorageUnavailable(Unavailable):
     """The database or Redis cannot be reached: nothing was decided, nothing is half done."""
 
     code = "storage_unavailable"
+    event = "storage_unavailable"
 
 
 class ShuttingDown(Unavailable):
     code = "shutting_down"
+    event = "shutting_down"
     retry_after = 2
 
 

@@ -16,8 +16,10 @@ from application.ports.persistence import (
     MessageLine,
     Reading,
     SessionLine,
+    Shelf,
 )
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
+from domain.document import IndexState
 from domain.user import Status, UserId
 
 _visible = or_(
@@ -131,3 +133,26 @@ class SqlReading(Reading):
                 for row in rows
             ],
         )
+
+    @override
+    async def shelf(self, reader: UserId, session: SessionId) -> Shelf:
+        f = t.stored_files.c
+        indexed = and_(f.rag_status == IndexState.INDEXED, f.deleted_at.is_(None))
+        within_reach = and_(indexed, or_(f.user_id == reader, f.public))
+        async with connected(self.sessions) as db:
+            names = await db.scalars(
+                select(f.original_name).where(within_reach, f.session_id == session).order_by(f.id)
+            )
+            in_session = list(names)
+            any_ = in_session or (await db.execute(select(f.id).where(within_reach).limit(1))).first()
+        return Shelf(in_session, bool(any_))
+
+    @override
+    async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
+        f = t.stored_files.c
+        named = select(f.index_name, f.original_name, f.deleted_at).where(
+            f.index_name.in_(index_names), or_(f.user_id == reader, f.public)
+        )
+        async with connected(self.sessions) as db:
+            rows = (await db.execute(named)).all()
+        return {row.index_name: None if row.deleted_at else row.original_name for row in rows}

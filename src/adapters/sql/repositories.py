@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -159,25 +159,6 @@ class SqlFiles(Files):
         )
         variants = _variants(index_name)
         return {name for name in await self.session.scalars(taken) if name and variants.fullmatch(name)}
-
-    @override
-    async def by_index_names(self, owner: UserId, names: Sequence[str]) -> Sequence[StoredFile]:
-        files = select(StoredFile).where(
-            t.stored_files.c.index_name.in_(names),
-            or_(t.stored_files.c.user_id == owner, t.stored_files.c.public),
-        )
-        return (await self.session.scalars(files)).all()
-
-    @override
-    async def indexed_of(self, reader: UserId, session: SessionId | None = None) -> Sequence[StoredFile]:
-        files = select(StoredFile).where(
-            t.stored_files.c.rag_status == IndexState.INDEXED,
-            t.stored_files.c.deleted_at.is_(None),
-            or_(t.stored_files.c.user_id == reader, t.stored_files.c.public),
-        )
-        if session is not None:
-            files = files.where(t.stored_files.c.session_id == session)
-        return (await self.session.scalars(files.order_by(t.stored_files.c.id))).all()
 
     @override
     async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None:

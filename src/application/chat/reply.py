@@ -1,0 +1,101 @@
+"""A reply's life: asked → answering → complete | interrupted | failed. Pure: no I/O, no clock, no tasks."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from application.chat import events
+from domain.conversation import MessageId, MessageState, SessionId, Source
+from domain.errors import DomainError
+from domain.text import storable
+
+
+class ReplyState(StrEnum):
+    ASKED = "asked"
+    ANSWERING = "answering"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+ENDED = frozenset({ReplyState.COMPLETE, ReplyState.INTERRUPTED, ReplyState.FAILED})
+STORED_AS = {
+    ReplyState.COMPLETE: MessageState.FINAL,
+    ReplyState.INTERRUPTED: MessageState.INTERRUPTED,
+    ReplyState.FAILED: MessageState.FAILED,
+}
+
+
+class ReplyHasEnded(Exception):
+    """Nothing can be added to a reply that has ended."""
+
+
+@dataclass(eq=False, slots=True)
+class Reply:
+    """The log of one reply: its events in order, the n-th numbered n. Only ever appended to.
+
+    A terminal event is written exactly once, whoever tries."""
+
+    session: SessionId
+    message: MessageId
+    state: ReplyState = ReplyState.ASKED
+    log: list[bytes] = field(default_factory=list)
+    failure: DomainError | None = None
+    sources: list[dict[str, object]] | None = None
+    _pieces: list[str] = field(default_factory=list)
+    _half: str = ""  # the first half of a surrogate pair that a model sent in two pieces
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+    @property
+    def text(self) -> str:
+        """What was said so far: the chunks of the log, concatenated."""
+        return "".join(self._pieces)
+
+    def cite(self, cited: Sequence[Source]) -> None:
+        """Say which passages the answer will rest on; once, before the first word."""
+        if cited and self.state is ReplyState.ASKED and self.sources is None:
+            self.sources = [asdict(source) for source in cited]
+            self.log.append(events.sources(cited))
+
+    def say(self, piece: str) -> None:
+        if self.ended:
+            raise ReplyHasEnded
+        piece = self._whole(piece)
+        if piece:
+            self.state = ReplyState.ANSWERING
+            self._pieces.append(piece)
+            self.log.extend(events.chunks(piece))
+
+    def complete(self) -> None:
+        """It is said and stored."""
+        self._end(ReplyState.COMPLETE, events.finished())
+
+    def interrupt(self) -> None:
+        """Somebody who may do so has stopped it; what was said is stored."""
+        self._end(ReplyState.INTERRUPTED, events.finished())
+
+    def fail(self, refusal: DomainError) -> None:
+        """It cannot go on; what was said is kept."""
+        if not self.ended:
+            self.failure = refusal
+        self._end(ReplyState.FAILED, events.error(refusal))
+
+    def _end(self, state: ReplyState, farewell: bytes) -> None:
+        if self.ended:
+            return
+        self.state = state
+        interrupted = state is not ReplyState.COMPLETE
+        self.log.append(farewell)
+        self.log.append(events.complete(self.session, self.message, self.text, interrupted=interrupted))
+
+    def _whole(self, piece: str) -> str:
+        """The piece as storable text; a surrogate pair split over two pieces is put together again."""
+        piece, self._half = self._half + piece, ""
+        if piece and "\ud800" <= piece[-1] <= "\udbff":
+            piece, self._half = piece[:-1], piece[-1]
+        if not piece.isascii():
+            piece = piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return storable(piece)
