@@ -91,6 +91,20 @@ class Message:
     sources: list[dict[str, object]] | None = None
 
 
+MAX_ID = 2**63 - 1
+_UNSENT = frozenset({"", "null", "undefined"})
+
+
+def id_of(text: str | None, msg: str) -> int | None:
+    """An id as forms and queries carry it: absent when unsent, InvalidField(msg) when it is none."""
+    digits = (text or "").strip()
+    if digits in _UNSENT:
+        return None
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19 or not 0 < int(digits) <= MAX_ID:
+        raise InvalidField(msg)
+    return int(digits)
+
+
 def acceptable_question(text: str | None, max_chars: int) -> str:
     """What was asked, trimmed and otherwise as typed; blank, overlong and unstorable text is refused."""
     text = (text or "").strip()

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NewType
 
 from domain.conversation import MessageId, SessionId
-from domain.errors import Invalid, MissingField, NotFound, TooLarge
+from domain.errors import Conflict, Invalid, NotFound, TooLarge
 from domain.text import nfc
 from domain.user import UserId
 
@@ -50,6 +50,10 @@ class BadFile(Invalid):
 
 class FileTooLarge(TooLarge):
     pass
+
+
+class NameTaken(Conflict):
+    """Another upload took the stored or the index name in the same moment."""
 
 
 class StoredFileNotFound(NotFound):
@@ -106,7 +110,8 @@ class Passage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A passage that may answer a question. `score` is for display (0 to 1 with our own index; whatever the
-    RAG service reports otherwise). `similarity` is the cosine to the question where we know it."""
+    RAG service reports otherwise). `similarity` is the cosine to the question where we know it, and `nearness`
+    that of each of its lines (`application.documents.evidence.lines`)."""
 
     filename: str
     page: int | None
@@ -114,6 +119,7 @@ class Hit:
     score: float | None
     similarity: float | None = None
     file_id: FileId | None = None
+    nearness: tuple[float, ...] = ()
 
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -166,7 +172,3 @@ def numbered(name: str, n: int) -> str:
         return name
     stem, dot, extension = name.rpartition(".")
     return f"{stem}-{n}.{extension}" if dot else f"{name}-{n}"
-
-
-def no_file_part() -> MissingField:
-    return MissingField("No file part in the request")

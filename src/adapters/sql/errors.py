@@ -11,12 +11,17 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from domain.document import NameTaken
 from domain.errors import DomainError, StorageUnavailable
 from domain.user import EmailTaken
 
 REFUSALS: dict[str, type[DomainError]] = {
     "uq_user_email": EmailTaken,  # PostgreSQL names the constraint,
     "user.email": EmailTaken,  # SQLite the column
+    "uq_stored_file_user_id_stored_name": NameTaken,
+    "stored_file.stored_name": NameTaken,
+    "uq_stored_file_user_id_index_name": NameTaken,
+    "stored_file.index_name": NameTaken,
 }
 
 

@@ -19,7 +19,7 @@ from application.ports.persistence import (
     Shelf,
 )
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
-from domain.document import IndexState
+from domain.document import FileId, IndexState
 from domain.user import Status, UserId
 
 _visible = or_(
@@ -133,6 +133,13 @@ class SqlReading(Reading):
                 for row in rows
             ],
         )
+
+    @override
+    async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
+        f = t.stored_files.c
+        async with connected(self.sessions) as db:
+            row = (await db.execute(select(f.rag_status, f.rag_error).where(f.id == file))).first()
+        return (row.rag_status, row.rag_error) if row else (None, None)
 
     @override
     async def shelf(self, reader: UserId, session: SessionId) -> Shelf:

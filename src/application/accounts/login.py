@@ -33,7 +33,7 @@ class Login:
         async with self.work() as w:
             user = await w.users.by_email(address)
         password = nfc(password)[: 4 * PASSWORD_MAX]  # longer ones are wrong, and cheap to refuse
-        if not await self.hasher.verify(password, user and user.password_hash) or user is None:
+        if not await self.hasher.verify(password, user.password_hash if user else None) or user is None:
             raise InvalidCredentials
         user.check_may_sign_in()
         await self.throttle.forget(limits.LOGIN_PER_ACCOUNT, address)

@@ -51,7 +51,7 @@ class SettleAbandoned:
     runs: Runs
     replies: Replies
     settle: SettleReply
-    _suspects: set[MessageId] = field(default_factory=set)
+    _suspects: set[MessageId] = field(default_factory=set, init=False)
 
     async def __call__(self) -> int:
         """How many were settled."""

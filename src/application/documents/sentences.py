@@ -69,7 +69,12 @@ def is_heading(text: str) -> bool:
     if _NUMBERED.match(text):
         return len(text.split()) <= 14
     many_digits = sum(c.isdigit() for c in text) > len(letters)
-    return letters[0].isupper() and len(text.split()) <= 10 and not many_digits and not re.search(r"[|\t,]", text)
+    return (
+        letters[0].isupper()
+        and len(text.split()) <= 10
+        and not many_digits
+        and not re.search(r"[|\t,]", text)
+    )
 
 
 def _lines(text: str) -> Iterator[Stretch]:

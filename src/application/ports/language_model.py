@@ -10,22 +10,22 @@ NOT_AVAILABLE = "The tutor is not available right now. Please try again."
 
 
 class ModelUnreachable(Unavailable):
-    code = "llm_unreachable"
+    event = "llm_unreachable"
     msg = NOT_AVAILABLE
 
 
 class ModelTimeout(UpstreamTimeout):
-    code = "llm_timeout"
+    event = "llm_timeout"
     msg = NOT_AVAILABLE
 
 
 class ModelFailed(UpstreamFailed):
-    code = "llm_error"
+    event = "llm_error"
     msg = NOT_AVAILABLE
 
 
 class ModelSilent(UpstreamFailed):
-    code = "llm_empty"
+    event = "llm_empty"
     msg = NOT_AVAILABLE
 
 

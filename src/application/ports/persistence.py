@@ -75,15 +75,6 @@ class Files(Protocol):
         """Likewise for index names of documents that are not erased yet."""
         ...
 
-    async def by_index_names(self, owner: UserId, names: Sequence[str]) -> Sequence[StoredFile]:
-        """The files (the owner's, and public ones) behind index names; deleted ones included, so that
-        callers can drop their hits."""
-        ...
-
-    async def indexed_of(self, reader: UserId, session: SessionId | None = None) -> Sequence[StoredFile]:
-        """Documents the reader can search: his own and public ones; of one session when it is given."""
-        ...
-
     async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None: ...
 
 
@@ -209,6 +200,14 @@ class Listed(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """The indexed documents within a reader's reach."""
+
+    in_session: Sequence[str]  # original names of those that belong to the session
+    any: bool  # whether there is one at all, his own or public
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     id: UserId
     email: str
@@ -236,4 +235,15 @@ class Reading(Protocol):
 
     async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
         """The owner's files, newest first."""
+        ...
+
+    async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
+        """How far the file's indexing is, and what went wrong with it."""
+        ...
+
+    async def shelf(self, reader: UserId, session: SessionId) -> Shelf: ...
+
+    async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
+        """What the reader's (and public) files with these index names are really called; None for a deleted
+        one, whose text must not be shown any more. Names nobody knows are left out."""
         ...

@@ -1,0 +1,151 @@
+"""Blobs in a local folder."""
+
+import asyncio
+import errno
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import BinaryIO, TypeVar
+
+from typing_extensions import override
+
+from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable
+
+PIECE = 256 * 1024
+_NAME = re.compile(r"[a-z0-9-]{8,80}")
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskBlobs(Blobs):
+    """One file a blob, spread over folders by the first characters of its name. What stands under a name is
+    complete: bytes arrive in a temporary file, are forced to the disk and only then get their name."""
+
+    root: Path
+
+    @override
+    async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
+        place = self._place(name)
+        with _translated():
+            part = await _in_thread(lambda: _Part(place))
+        try:
+            async for piece in content:
+                with _translated():
+                    await _in_thread(lambda piece=piece: part.write(piece))  # type: ignore[misc]
+            with _translated():
+                await _in_thread(part.publish)
+        finally:
+            part.drop()
+
+    @override
+    async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        with _translated():
+            file = await _in_thread(self._place(name).open, "rb")
+        try:
+            left = length
+            with _translated():
+                await _in_thread(lambda: file.seek(start))
+            while left is None or left > 0:
+                size = PIECE if left is None else min(PIECE, left)
+                with _translated():
+                    piece = await _in_thread(lambda size=size: file.read(size))  # type: ignore[misc]
+                if not piece:
+                    return
+                left = None if left is None else left - len(piece)
+                yield piece
+        finally:
+            file.close()
+
+    @override
+    @asynccontextmanager
+    async def local(self, name: str) -> AsyncIterator[Path]:
+        place = self._place(name)
+        if not await _in_thread(place.is_file):
+            raise BlobNotFound(name)
+        yield place
+
+    @override
+    async def erase(self, name: str) -> None:
+        place = self._place(name)
+        with _translated():
+            await _in_thread(lambda: place.unlink(missing_ok=True))
+
+    def _place(self, name: str) -> Path:
+        # Names are ours; one that is not must never become a path.
+        if not _NAME.fullmatch(name):
+            raise ValueError("not a blob name")
+        return self.root / name[:2] / name
+
+
+class _Part:
+    """A blob on its way in."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = place.with_name(f".{place.name}.{token_hex(4)}.part")
+        self._file: BinaryIO = os.fdopen(
+            os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+        )
+
+    def write(self, piece: bytes) -> None:
+        self._file.write(piece)
+
+    def publish(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        try:
+            os.link(self._path, self._place)  # unlike a rename it never replaces
+        except OSError as error:
+            if error.errno not in _NO_LINKS or self._place.exists():
+                raise
+            self._path.rename(self._place)
+        folder = os.open(self._place.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def drop(self) -> None:
+        """The temporary name is not needed any more, or the blob was not wanted after all."""
+        try:
+            self._file.close()
+        except OSError:  # a full disk complains once more
+            pass
+        self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BlobNotFound(str(error)) from error
+    except OSError as error:
+        raise BlobStoreUnavailable from error
+
+
+async def _in_thread(call: Callable[..., T], *arguments: object) -> T:
+    """Run a file operation off the event loop. A cancelled caller still waits for it: nobody may close or delete
+    a file that a thread is using."""
+    running = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        if running.done() and not running.cancelled() and running.exception() is None:
+            _close(running.result())
+        raise
+
+
+def _close(result: object) -> None:
+    if isinstance(result, _Part):
+        result.drop()
+    elif hasattr(result, "close"):
+        result.close()

@@ -1,0 +1,100 @@
+"""Reading what upstreams answer, whole or as a stream of events, always bounded in size and time."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import httpx
+
+from adapters.http.errors import BadAnswer
+from adapters.http.sse import EventData
+
+ANSWER_MAX = 1024 * 1024
+STREAM_MAX = 256 * 1024 * 1024  # on the wire: a token's event may be a hundred times its text
+
+
+async def whole(
+    client: httpx.AsyncClient, request: httpx.Request, *, within_s: float, limit: int = ANSWER_MAX
+) -> tuple[int, bytes]:
+    """Status and body. Raises what httpx raises, TimeoutError, and BadAnswer when the body is too large."""
+    body = bytearray()
+    async with asyncio.timeout(within_s):
+        response = await client.send(request, stream=True)
+        try:
+            require_plain(response)
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > limit:
+                    raise BadAnswer("oversized answer")
+        finally:
+            await response.aclose()
+    return response.status_code, bytes(body)
+
+
+async def status_of(client: httpx.AsyncClient, request: httpx.Request, *, within_s: float) -> int:
+    """The status alone; the body is not read."""
+    async with asyncio.timeout(within_s):
+        response = await client.send(request, stream=True)
+        await response.aclose()
+    return response.status_code
+
+
+async def events(
+    client: httpx.AsyncClient, request: httpx.Request, *, idle_s: float, total_s: float
+) -> AsyncGenerator[list[bytes]]:
+    """The data of a stream's events, together what arrived together, until the stream or the reader ends it.
+
+    Closing the generator closes the connection. Raises what httpx raises, TimeoutError (no event for
+    `idle_s`, no end after `total_s`) and BadAnswer (not a stream of events, or too large). The request's own
+    read timeout must be `idle_s`.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + total_s
+    async with asyncio.timeout_at(deadline):
+        response = await client.send(request, stream=True)
+    try:
+        require_events(response)
+        parser, size = EventData(), 0
+        async with aclosing(_pieces(response)) as pieces:
+            now = heard = loop.time()
+            while True:
+                left = min(heard + idle_s, deadline) - now
+                if left <= 0:  # a timeout scope would let a flood through: it never waits
+                    raise TimeoutError
+                if left < idle_s:  # only then is the transport's own timeout too generous
+                    async with asyncio.timeout(left):
+                        piece = await anext(pieces, None)
+                else:
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    break
+                size += len(piece)
+                if size > STREAM_MAX:
+                    raise BadAnswer("oversized stream")
+                if batch := parser.feed(piece):
+                    yield batch
+                    heard = loop.time()  # after the reader took it: his slowness is not the upstream's
+                now = loop.time()
+        if batch := parser.end():
+            yield batch
+    finally:
+        await response.aclose()
+
+
+async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
+    async for piece in response.aiter_raw():
+        yield piece
+
+
+def require_plain(response: httpx.Response) -> None:
+    """We ask for uncompressed answers; what is compressed all the same could swell without bound."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadAnswer("compressed answer")
+
+
+def require_events(response: httpx.Response) -> None:
+    if response.status_code != 200:
+        raise BadAnswer(f"status {response.status_code}")
+    if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+        raise BadAnswer("not a stream of events")
+    require_plain(response)

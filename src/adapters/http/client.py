@@ -1,0 +1,40 @@
+import logging
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+CONNECT_S = 5.0
+POOL_S = 5.0
+
+
+def http_client(
+    *,
+    idle_s: float = 120.0,
+    max_connections: int | None = 1000,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> httpx.AsyncClient:
+    """The client for upstreams: one per process (or per upstream), closed by whoever made it.
+
+    It follows no redirect, reads no proxy or netrc from the environment, keeps no cookie and asks for
+    uncompressed answers. `transport` replaces the stock one, and the connection limit with it.
+    """
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # at INFO every URL would be written down
+    return httpx.AsyncClient(
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        # A jar would carry one user's cookie, or one upstream's, to the next.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"user-agent": "virtual-tutor", "accept-encoding": "identity"},
+        timeout=httpx.Timeout(idle_s, connect=CONNECT_S, pool=POOL_S),
+        # The pool compares its keep-alive limit with all connections: any limit drops idle ones early.
+        limits=httpx.Limits(
+            max_connections=max_connections, max_keepalive_connections=None, keepalive_expiry=30.0
+        ),
+    )
+
+
+def patience(client: httpx.AsyncClient, idle_s: float) -> httpx.Timeout:
+    """The client's own limits for connecting, and `idle_s` for every read and write."""
+    return httpx.Timeout(idle_s, connect=client.timeout.connect, pool=client.timeout.pool)

@@ -1,0 +1,116 @@
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import httpx
+import msgspec
+from msgspec import Struct
+from typing_extensions import override
+
+from adapters.http.answers import whole
+from adapters.http.client import patience
+from adapters.http.decoding import decoded
+from adapters.http.errors import BadAnswer, translated
+from adapters.http.replies import reply
+from application.ports.language_model import (
+    LanguageModel,
+    ModelFailed,
+    ModelTimeout,
+    ModelUnreachable,
+    Prompt,
+)
+from domain.text import storable
+
+CHECK_S = 2.0
+
+
+class _Delta(Struct):
+    content: object = None  # text; some reasoning models put other things here, which are not the answer
+
+
+class _Choice(Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(Struct):
+    choices: list[_Choice] | None = None
+    error: object = None
+    kind: str | None = msgspec.field(default=None, name="object")
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+@dataclass(slots=True)
+class OpenAiChat(LanguageModel):
+    """Any server of OpenAI's chat completions: llama.cpp, vLLM, Ollama … `base_url` ends in `/v1`.
+
+    Without a `model` the first one that the server lists is asked.
+    """
+
+    client: httpx.AsyncClient
+    base_url: str
+    model: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    name: str = "OpenAI-compatible model"
+    idle_s: float = 120.0
+    total_s: float = 600.0
+    _first: str | None = field(default=None, init=False, repr=False)
+
+    @override
+    def stream(self, prompt: Prompt) -> AsyncGenerator[str]:
+        async def ask() -> httpx.Request:
+            model = self.model or self._first or await self._first_listed()
+            body: dict[str, object] = {"model": model, "stream": True, "messages": _turns(prompt)}
+            if prompt.temperature is not None:
+                body["temperature"] = prompt.temperature
+            if prompt.max_tokens is not None:
+                body["max_tokens"] = prompt.max_tokens
+            return self._request("POST", "/chat/completions", body)
+
+        return reply(self.client, ask, _read, idle_s=self.idle_s, total_s=self.total_s)
+
+    @override
+    async def check(self) -> None:
+        with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
+            await self._first_listed()  # asked again each time: the server may have changed its model
+
+    async def _first_listed(self) -> str:
+        status, body = await whole(self.client, self._request("GET", "/models"), within_s=CHECK_S)
+        if status != 200:
+            raise BadAnswer(f"models {status}")
+        models = decoded(body, _Models).data
+        if not models:
+            raise BadAnswer("no model")
+        self._first = models[0].id
+        return self._first
+
+    def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Request:
+        headers = {"authorization": f"Bearer {self.api_key}"} if self.api_key else None
+        url, timeout = self.base_url.rstrip("/") + path, patience(self.client, self.idle_s)
+        return self.client.build_request(method, url, json=body, headers=headers, timeout=timeout)
+
+
+def _turns(prompt: Prompt) -> list[dict[str, str]]:
+    turns = [("system", prompt.system), ("user", prompt.input)]
+    return [{"role": role, "content": storable(text)} for role, text in turns if text]
+
+
+def _read(data: bytes) -> tuple[str | None, bool]:
+    if data.strip() == b"[DONE]":
+        return None, True
+    chunk = decoded(data, _Chunk)
+    if chunk.error or chunk.kind == "error":
+        raise BadAnswer("error event")
+    if not chunk.choices:
+        return None, False  # figures about the reply
+    choice = chunk.choices[0]
+    if choice.finish_reason == "error":
+        raise BadAnswer("reply failed")
+    content = choice.delta.content if choice.delta else None
+    return (content if isinstance(content, str) else None), choice.finish_reason is not None

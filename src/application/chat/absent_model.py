@@ -1,0 +1,22 @@
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from application.ports.language_model import LanguageModel, ModelUnreachable, Prompt
+
+
+@dataclass(slots=True)
+class AbsentModel(LanguageModel):
+    """Stands where no model is installed: documents are still quoted, nothing else can be answered."""
+
+    name: str = "quotations from documents (no model is installed)"
+
+    @override
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str]:
+        raise ModelUnreachable
+        yield  # makes this the generator that the port promises
+
+    @override
+    async def check(self) -> None:
+        raise ModelUnreachable

@@ -1,0 +1,17 @@
+"""The retrieval gate: is there anything in the passages that answers the question?"""
+
+from collections.abc import Sequence
+
+from application.documents.evidence import evidence
+from application.documents.question import understood
+from domain.document import Hit
+
+FEW = 2  # passages for a small model: each costs it about a second of reading
+
+
+def answering(question: str, hits: Sequence[Hit], most: int = FEW) -> list[Hit]:
+    """The hits that hold an answer, best first, at most `most`; empty when the gate stays shut. A question about
+    the documents as a whole is answered by whatever was found."""
+    if understood(question).overview:
+        return list(hits[:most])
+    return list(dict.fromkeys(one.hit for one in evidence(question, hits)))[:most]

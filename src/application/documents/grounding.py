@@ -1,0 +1,186 @@
+"""The guard between a small model and its reader: nothing is said about documents that they do not say."""
+
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from application.documents.evidence import Evidence, alike, covered, evidence
+from application.documents.extractive import NOT_ANSWERED, extractive_answer, place, quoted
+from application.documents.question import Asked, understood
+from application.documents.sentences import sentences
+from domain.document import Hit
+from domain.words import STOPWORDS, words
+
+PATIENCE = 400  # characters a model may talk without ending a sentence
+FREE_SHARE = 0.15  # of a sentence's words may be the model's own
+
+_ABSTAINS = re.compile(
+    r"\b(?:do(?:es)?\s+not|don't|doesn't|cannot|can't|could\s+not|couldn't|not|no)\b.{0,50}"
+    r"\b(?:know|mention|specif|provide|contain|find|found|state|inform|include|say|answer|give)|"
+    r"\bnot\s+(?:in|mentioned|given|specified|provided)\b|没有提到|无法|不知道",
+    re.IGNORECASE,
+)
+_NEGATION = re.compile(
+    r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|hardly|unable)\b|n['’]t\b|[不没无非未]",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(?<![\w.])[-−–]?\d+(?:[.,:]\d+)*")
+_NUMBER_WORDS = frozenset(
+    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
+    "trillion half quarter third dozen twice double".split()
+)
+_NAME = re.compile(r"\w+(?:[-/']\w+)*")
+_MARK = re.compile(r"\s*\[\d+\]")
+_CLAUSE = re.compile(r"[,;:](?=\s)|\b(?:and|but|while|whereas|or)\b|[，；：]")
+_NEUTRAL = frozenset(
+    "according answer based called context document documents equal equals file found given known located mentioned "
+    "named notes page passage refers reply said says source stated states text total yes also however therefore "
+    "approximately around exactly roughly nearly used using make makes made".split()
+)
+
+
+async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hit]) -> AsyncGenerator[str]:
+    """The model's answer in whole sentences, as far as one sentence of the passages bears each of them out.
+
+    The first that is not borne out ends the model's turn; the best sentences of the passages are quoted in its
+    place. When they hold no answer the model is not even started. What was given out is never taken back, and
+    the model's own errors pass through.
+    """
+    async with aclosing(pieces):
+        found = evidence(question, hits)
+        if not found:
+            yield extractive_answer(question, hits) or NOT_ANSWERED
+            return
+        asked = understood(question)
+        used: list[Evidence] = []
+        async with aclosing(_whole_sentences(pieces)) as spoken:
+            async for sentence in spoken:
+                said = _MARK.sub("", sentence).strip()
+                if _is_empty(said):
+                    continue
+                bearer = next((one for one in found if bears_out(one, said, asked)), None)
+                if bearer is None:
+                    if not used:
+                        yield _instead(said, question, found)
+                    break
+                yield f" {said}" if used else said
+                used.append(bearer)
+            else:
+                if not used:
+                    yield quoted(question, found)
+        if used:
+            yield f" ({'; '.join(dict.fromkeys(place(one.hit) for one in used))})"
+
+
+def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
+    """Whether this one line says what was said: its numbers with their units, its names, its sense (negated or
+    not), and nearly all of its words, the question's own aside."""
+    line = one.line.text
+    there = words(line)
+    numbers = _numbers(said)
+    if not covered(asked.content, words(one.line.quote)):
+        return False
+    if bool(_NEGATION.search(said)) != bool(_NEGATION.search(line)):
+        return False
+    if not set(numbers) <= set(_numbers(line)) or not _units_agree(said, line):
+        return False
+    if any(not any(alike(name, other) for other in there) for name in _names(said, line)):
+        return False
+    if not _right_clause(numbers, line, asked):
+        return False
+    known = [*words(one.line.quote), *asked.content]
+    content = [word for word in words(said) if word not in STOPWORDS and word not in _NEUTRAL]
+    return covered(content, known) >= 1 - FREE_SHARE
+
+
+def _instead(said: str, question: str, found: Sequence[Evidence]) -> str:
+    if _ABSTAINS.search(said) and not found[0].strong:
+        return NOT_ANSWERED
+    return quoted(question, found)
+
+
+async def _whole_sentences(pieces: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    """Sentences as soon as it is certain that they are over; an unfinished last one is left out."""
+    buffer = ""
+    async for piece in pieces:
+        buffer += piece
+        spans = sentences(buffer)
+        for span in spans[:-1]:
+            yield span.of(buffer)
+        if len(spans) > 1:
+            buffer = buffer[spans[-1].start :]
+        if len(buffer) > PATIENCE:
+            yield buffer
+            return
+    rest = buffer.strip()
+    if rest and re.search("[.!?。！？][\"'”’)\\]」』]*(?:\\s*\\[\\d+\\])*\\Z", rest):
+        yield rest
+
+
+def _is_empty(said: str) -> bool:
+    """`Sure!`, `Yes.`: nothing that could be borne out, and nothing lost without it."""
+    return all(word in STOPWORDS or word in _FILLERS for word in words(said))
+
+
+_FILLERS = frozenset("yes sure certainly course okay ok great here answer following hello hi 好 好的".split())
+
+
+def _numbers(text: str) -> list[str]:
+    plain = [_plain(match[0]) for match in _NUMBER.finditer(text)]
+    inside = re.findall(r"(?<=[^\W\d_])\d+", text)  # IPv4 and IPv6 are different things
+    return plain + inside + [word for word in words(text) if word in _NUMBER_WORDS]
+
+
+def _plain(number: str) -> str:
+    sign = "-" if number[0] in "-−–" else ""
+    return sign + re.sub(r"[,](?=\d{3}(?!\d))", "", number.lstrip("-−–"))
+
+
+def _units_agree(said: str, line: str) -> bool:
+    """Behind each number stands the same thing as in the line: 30 sverdrups are not 30 metres."""
+    for number, unit in _with_units(said):
+        there = [other for same, other in _with_units(line) if same == number]
+        if unit and there and not any(not other or alike(unit, other) for other in there):
+            return False
+    return True
+
+
+def _with_units(text: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for match in _NUMBER.finditer(text):
+        behind = re.match(r"\s?([^\W\d_]+|%|°\w?)", text[match.end() :])
+        unit = behind[1].lower() if behind else ""
+        found.append((_plain(match[0]), "" if unit in STOPWORDS else unit))
+    return found
+
+
+def _names(said: str, line: str) -> list[str]:
+    """Words of the sentence that are written as names and must stand in the line."""
+    lower = {word for word in re.findall(r"\w+", line) if word.islower()}
+    found: list[str] = []
+    for index, match in enumerate(_NAME.finditer(said)):
+        word = match[0]
+        folded = word.lower()
+        if not any(c.isupper() for c in word) or folded in STOPWORDS or folded in _NEUTRAL:
+            continue
+        if index == 0 and word[1:].islower() and any(alike(folded, other) for other in lower):
+            continue  # capital only because it begins the sentence
+        found += words(word)
+    return found
+
+
+def _right_clause(numbers: Sequence[str], line: str, asked: Asked) -> bool:
+    """Of several numbers in a line the one that was said must be the one that was asked for: no other clause with
+    another number may hold more of the question's words."""
+    if not numbers or set(numbers) >= set(_numbers(line)):
+        return True
+    taken = left = 0.0
+    for clause in _CLAUSE.split(line):
+        here = set(_numbers(clause))
+        share = covered(asked.content, words(clause))
+        if here & set(numbers):
+            taken = max(taken, share)
+        elif here:
+            left = max(left, share)
+    return taken > left

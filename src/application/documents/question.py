@@ -1,0 +1,108 @@
+"""What a question asks for, as far as its wording tells. English and Chinese wording; others ask for nothing special."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from domain.words import STOPWORDS, search_words
+
+_THING = (
+    r"(?:(?:course|lecture|uploaded|attached|given)\s+)*(?:\w+\s+)?"
+    r"(?:documents?|files?|pdfs?|docs?|papers?|notes?|texts?|handbooks?|slides?|contents?|materials?|uploads?)"
+)
+_ASIDE = re.compile(
+    rf"(?:\b(?:according\s+to|based\s+on|as\s+stated\s+in|in|from|inside|within)\s+"
+    rf"(?:the|this|that|my|your|these|those|our|an?)\s+{_THING}\b(?!\s+of\b)|"
+    r"(?:根据|按照|依据)?(?:这个|这份|我的|上传的|该)?(?:文档|文件|资料|材料)(?:里面?|中)?(?:，|,)?)[,;:]?",
+    re.IGNORECASE,
+)
+_SAYS = re.compile(
+    rf"\bwhat\s+(?:does|do|did)\s+(?:the|this|that|my|these|our)\s+{_THING}\s+(?:say|state|tell|write|mention)s?\s+"
+    r"(?:us\s+|me\s+)?(?:about|on|regarding)\b",
+    re.IGNORECASE,
+)
+_FILENAME = re.compile(r"(?:\b(?:in|of|from|according\s+to)\s+)?[\w-]+\.(?:pdf|docx|txt|md)\b", re.IGNORECASE)
+_OVERVIEW = re.compile(
+    r"\bsummar|\boverview\b|\bmain\s+(?:points?|ideas?|topics?)\b|\bkey\s+(?:points?|ideas?|topics?)\b|"
+    rf"\bwhat\s+(?:is|are|'s)\s+(?:the|this|that|my|these)\s+{_THING}\s+(?:all\s+)?about\b|"
+    rf"\b(?:what|tell\s+me)\s+(?:is|are)?\s*(?:in|about)\s+(?:the|this|that|my|these)\s+{_THING}\W*\Z|"
+    r"总结|概括|概述|摘要|主要内容|讲了什么",
+    re.IGNORECASE,
+)
+_WANTS = (
+    ("person", re.compile(r"\bwho(?:m|se)?\b|谁|哪位", re.IGNORECASE)),
+    (
+        "number",
+        re.compile(
+            r"\bhow\s+(?:many|much|long|far|deep|fast|high|tall|big|large|old|hot|cold|heavy|thick|wide|salty|often)\b|"
+            r"\bwhat\s+(?:percentage|fraction|share|proportion|speed|temperature|depth|price|mark|age)\b|多少|几|多大|多长|多深",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "time",
+        re.compile(
+            r"\bwhen\s+(?:is|are|was|were|did|do|does|will|must|should|can)\b|"
+            r"\b(?:what|which)\s+(?:year|date|day|month|time|century)\b|什么时候|何时|哪年|哪一年|哪天|几点",
+            re.IGNORECASE,
+        ),
+    ),
+)
+
+
+class Wanted(Enum):
+    """What kind of thing would be an answer."""
+
+    ANYTHING = "anything"
+    PERSON = "person"
+    NUMBER = "number"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    text: str  # the question without "according to the document" and the like
+    content: tuple[str, ...]  # its words that carry meaning, folded
+    names: tuple[str, ...]  # names, acronyms and words with digits in it, folded
+    wanted: Wanted
+    overview: bool  # the documents as a whole are asked about, not a fact in them
+
+
+def understood(question: str) -> Asked:
+    text = bare(question)
+    content = tuple(word for word in search_words(text) if word not in _ASKING) or tuple(search_words(text))
+    return Asked(
+        text, content, _names(text, len(content)), _wanted(text), _OVERVIEW.search(question) is not None
+    )
+
+
+def bare(question: str) -> str:
+    """The question without the words that only say where to look."""
+    rest = _SAYS.sub(" ", question)
+    rest = _FILENAME.sub(" ", _ASIDE.sub(" ", rest))
+    rest = re.sub(r"\s+", " ", rest).strip(" ,;:")
+    return rest if search_words(rest) and any(c.isalnum() for c in rest) else question
+
+
+def _wanted(text: str) -> Wanted:
+    return next((Wanted(kind) for kind, wording in _WANTS if wording.search(text)), Wanted.ANYTHING)
+
+
+def _names(text: str, content: int) -> tuple[str, ...]:
+    """Words written as names. Where most words are (a title, German nouns), capitals say nothing."""
+    found: list[str] = []
+    for match in re.finditer(r"[^\W_]+(?:[-/.'][^\W_]+)*", text):
+        word = match[0]
+        begins = not re.search(r"\w", text[: match.start()])
+        acronym = sum(c.isupper() for c in word) >= 2 or any(c.isdigit() for c in word)
+        if acronym or (word[0].isupper() and not begins and word.lower() not in STOPWORDS):
+            found += search_words(word)
+    distinct = tuple(dict.fromkeys(found))
+    return distinct if len(distinct) <= max(2, content // 2 + 1) else ()
+
+
+# They ask, they are not asked about.
+_ASKING = frozenset(
+    "many much long far often kind sort explain describe give name list mean means happen happens called exactly "
+    "know say says said think document documents according based tutor question answer get one".split()
+)

@@ -1,0 +1,83 @@
+"""The worker's loop: claim a job, keep its lease, do it, settle it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from application.ports.clock import Clock
+from application.ports.persistence import JobQueue
+from application.ports.wakeup import Wakeup
+from domain.errors import DomainError, StorageUnavailable
+from domain.job import MAX_ATTEMPTS, Job, JobKind, retry_delay
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+RENEW_S = 10.0
+LOOK_EVERY_S = 1.0
+
+Doing = Callable[[dict[str, object], bool], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOff:
+    """Takes jobs one after another. `doing` maps each kind to what does it, given the payload and whether
+    this is the last try; it must be safe to run twice."""
+
+    queue: JobQueue
+    wakeup: Wakeup
+    clock: Clock
+    doing: Mapping[JobKind, Doing]
+    worker: str
+
+    async def forever(self) -> None:
+        while True:
+            try:
+                if not await self.one():
+                    await self.wakeup.wait(LOOK_EVERY_S)
+            except StorageUnavailable:
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    async def one(self) -> bool:
+        """Whether there was a job to do."""
+        job = await self.queue.claim(self.worker, self.clock.now(), LEASE)
+        if job is None:
+            return False
+        doing = asyncio.ensure_future(self._do(job))
+        renewing = asyncio.ensure_future(self._renew(job, doing))
+        try:
+            await asyncio.wait({doing})
+        finally:  # also when the worker itself is being stopped: the lease lapses, another takes over
+            renewing.cancel()
+            doing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+        await self._settle(job, doing)
+        return True
+
+    async def _do(self, job: Job) -> None:
+        await self.doing[JobKind(job.kind)](job.payload, job.attempts >= MAX_ATTEMPTS)
+
+    async def _renew(self, job: Job, doing: "asyncio.Future[None]") -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            with suppress(StorageUnavailable):  # there is time for another try before the lease lapses
+                if not await self.queue.renew(job.id, self.worker, self.clock.now() + LEASE):
+                    doing.cancel()
+                    return
+
+    async def _settle(self, job: Job, doing: "asyncio.Future[None]") -> None:
+        if doing.cancelled():
+            return  # lost or cancelled: no longer ours to settle
+        error = doing.exception()
+        if error is None:
+            await self.queue.finish(job.id, self.worker)
+            return
+        if not isinstance(error, DomainError):
+            log.error("a job failed", exc_info=error, extra={"job_id": job.id, "kind": job.kind})
+        final = job.attempts >= MAX_ATTEMPTS
+        retry_at = None if final else self.clock.now() + retry_delay(job.attempts)
+        await self.queue.fail(job.id, self.worker, type(error).__name__, retry_at)

@@ -1,0 +1,9 @@
+SUMMARY = "x"
+
+
+def configure(p):
+    pass
+
+
+def run(a):
+    return 0

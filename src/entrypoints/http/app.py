@@ -1,0 +1,64 @@
+"""The application: routes, guard, error answers, and the edge around them. It opens nothing by itself."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Any
+
+from dishka import AsyncContainer
+from dishka.integrations.litestar import DishkaRouter, setup_dishka
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from domain.errors import DomainError
+from entrypoints.http.controllers.accounts import AccountsController
+from entrypoints.http.controllers.chat import ChatController
+from entrypoints.http.controllers.development import DevelopmentController
+from entrypoints.http.controllers.documents import DocumentsController
+from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.pages import PagesController
+from entrypoints.http.documentation import openapi_config
+from entrypoints.http.edge import Edge
+from entrypoints.http.errors import refuse, refuse_bug, refuse_framework
+from entrypoints.http.policy import PUBLIC, enforce, require_policies
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+
+@get("/api/openapi.json", opt=PUBLIC, include_in_schema=False)
+async def openapi(request: Request[Any, Any, State]) -> Response[dict[str, Any]]:
+    """This API, for code generators."""
+    return Response(request.app.openapi_schema.to_schema(), media_type="application/json")
+
+
+def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Litestar:
+    """The routes with everything they need. Raises RouteWithoutPolicy."""
+    controllers = [
+        AccountsController,
+        ChatController,
+        DocumentsController,
+        HealthController,
+        PagesController,
+        *([DevelopmentController] if mailbox else []),
+    ]
+    app = Litestar(
+        [DishkaRouter("", route_handlers=[*controllers, openapi])],
+        guards=[enforce],
+        exception_handlers={
+            DomainError: refuse,
+            HTTPException: refuse_framework,
+            Exception: refuse_bug,
+        },
+        openapi_config=openapi_config(version("virtual-tutor")),
+        request_max_body_size=None,  # the edge bounds every body by its route
+        logging_config=None,
+        lifespan=[lifespan],
+    )
+    setup_dishka(container, app)
+    require_policies(app)
+    return app
+
+
+def at_the_edge(app: Litestar, origins: tuple[str, ...]) -> Edge:
+    return Edge(app, origins)

@@ -1,0 +1,115 @@
+"""Registration, login, logout."""
+
+from typing import Any
+
+import msgspec
+from dishka import FromDishka
+from litestar import Controller, Request, get, post
+from litestar.datastructures import State
+
+from application.accounts.login import Login
+from application.accounts.logout import Logout
+from application.accounts.register import Register
+from application.accounts.send_verification import SendVerification
+from application.ports.clock import Clock
+from domain.errors import MissingField
+from entrypoints.http.bodies import code_of, json_object, text
+from entrypoints.http.client_address import ClientAddress
+from entrypoints.http.documentation import CODE, EMAIL, JSON, PASSWORD, TEXT, body, errors
+from entrypoints.http.policy import POLLING, PUBLIC, SIGNED, claims_of
+from entrypoints.http.wire import Said
+
+
+class Registered(msgspec.Struct, omit_defaults=True):
+    """The account exists. `tutor_request` is there when a request now waits for an admin."""
+
+    msg: str
+    tutor_request: str | None = None
+
+
+class Token(msgspec.Struct):
+    token: str
+
+
+class TokenStatus(msgspec.Struct):
+    expires_in_seconds: int
+    expires_in_minutes: float
+
+
+class AccountsController(Controller):
+    path = "/api"
+    tags = ("accounts",)
+
+    @post(
+        "/send_verification",
+        status_code=200,
+        opt=PUBLIC,
+        operation_class=body(JSON, {"email": EMAIL, "purpose": TEXT}, ("email",)),
+        responses=errors(409, 429),
+    )
+    async def send_verification(
+        self,
+        request: Request[Any, Any, State],
+        send_verification: FromDishka[SendVerification],
+        client_address: FromDishka[ClientAddress],
+    ) -> Said:
+        """Send a six-digit code to an address; known and unknown addresses get the same answer."""
+        fields = await json_object(request)
+        email = text(fields, "email")
+        if not email:
+            raise MissingField("Email required")
+        purpose = text(fields, "purpose", "register")
+        await send_verification(email, purpose or "register", client_address(request))
+        return Said("Verification code sent.")
+
+    @post(
+        "/register",
+        status_code=201,
+        opt=PUBLIC,
+        operation_class=body(
+            JSON,
+            {"email": EMAIL, "password": PASSWORD, "code": CODE, "role": TEXT},
+            ("email", "password", "code"),
+        ),
+        responses=errors(401, 409, 429),
+    )
+    async def register(self, request: Request[Any, Any, State], register: FromDishka[Register]) -> Registered:
+        """Make an account for an address that a code has proven."""
+        fields = await json_object(request)
+        email, password, code = text(fields, "email"), text(fields, "password"), code_of(fields)
+        if not (email and password and code):
+            raise MissingField
+        waits = await register(email, password, code, text(fields, "role") or "student")
+        return Registered("Registration successful", "pending" if waits else None)
+
+    @post(
+        "/login",
+        status_code=200,
+        opt=PUBLIC,
+        operation_class=body(JSON, {"email": EMAIL, "password": TEXT}, ("email", "password")),
+        responses=errors(401, 429),
+    )
+    async def login(
+        self,
+        request: Request[Any, Any, State],
+        login: FromDishka[Login],
+        client_address: FromDishka[ClientAddress],
+    ) -> Token:
+        """Credentials in, token out. Send it as `Authorization: Bearer <token>`."""
+        fields = await json_object(request)
+        email, password = text(fields, "email"), text(fields, "password")
+        if not (email and password):
+            raise MissingField
+        return Token(await login(email, password, client_address(request)))
+
+    @get("/token_status", opt=POLLING, responses=errors(token=True), security=[{"token": []}])
+    async def token_status(self, request: Request[Any, Any, State], clock: FromDishka[Clock]) -> TokenStatus:
+        """How long the token still lives; asking does not count as activity."""
+        left = (claims_of(request).expires_at - clock.now()).total_seconds()
+        return TokenStatus(max(0, int(left)), round(max(0.0, left) / 60, 2))
+
+    @post("/logout", status_code=200, opt=SIGNED, responses=errors(token=True), security=[{"token": []}])
+    async def logout(self, request: Request[Any, Any, State], logout: FromDishka[Logout]) -> Said:
+        """End this login session; doing it twice is fine."""
+        await logout(claims_of(request))
+        return Said("Logged out successfully.")

@@ -1,0 +1,197 @@
+"""The outermost layer, around the framework: what must hold for every answer, whoever gives it.
+
+Paths are normalised, bodies bounded, CORS and security headers set, requests numbered and logged once - also
+for answers that are given before or instead of routing.
+"""
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.document import MB
+from domain.errors import TooLarge
+from entrypoints.http.errors import FRAMEWORK, body_of
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+log = logging.getLogger("http")
+
+KB = 1024
+LIMITS = {  # contract 1.4; everything else is a JSON route
+    "/api/chat": MB,
+    "/api/chat/stream": MB,
+    "/api/chat/upload": 51 * MB,
+}
+JSON_LIMIT = 256 * KB
+
+ALLOW_METHODS = "GET, POST, PUT, DELETE, OPTIONS"
+ALLOW_HEADERS = (
+    "authorization, content-type, accept, x-request-time, sessionid, idempotency-key, last-event-id, "
+    "x-request-id, cache-control"
+)
+EXPOSE_HEADERS = (
+    "X-New-Token, X-Request-Id, X-Session-Id, X-Message-Id, X-Total-Count, Retry-After, Content-Disposition"
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_SLASHES = re.compile(r"/{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    app: App
+    origins: tuple[str, ...]  # ("*",) for any
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = _first_values(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = uuid.uuid4().hex
+        path = scope["path"]
+        scope.setdefault("state", {}).update(request_id=request_id, path_as_sent=path)
+        scope["path"] = _SLASHES.sub("/", path).rstrip("/") or "/"
+        exchange = Exchange(self, scope, request_id, headers.get(b"origin", b"").decode("latin-1"), send)
+        try:
+            await self._serve(scope, receive, exchange, headers)
+        except Exception as error:  # the edge of the process towards HTTP
+            log.error("a bug", exc_info=error, extra={"request_id": request_id})
+            await exchange.answer(500, "Internal Server Error", "internal")
+        finally:
+            exchange.log()
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, exchange: "Exchange", headers: dict[bytes, bytes]
+    ) -> None:
+        if scope["method"] == "OPTIONS":
+            await exchange.preflight()
+            return
+        if headers.get(b"content-encoding", b"identity") not in (b"identity", b""):
+            await exchange.answer(415, "Content-Encoding is not supported", "unsupported_media_type")
+            return
+        limit = LIMITS.get(scope["path"], JSON_LIMIT)
+        announced = headers.get(b"content-length", b"0")
+        if not announced.isdigit():
+            await exchange.answer(400, *FRAMEWORK[400])
+            return
+        if int(announced) > limit:
+            await exchange.answer(413, *FRAMEWORK[413])
+            return
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"
+        await self.app(scope, _bounded(receive, limit), exchange.send)
+
+    def cors(self, path: str, origin: str) -> list[tuple[bytes, bytes]]:
+        if not origin or path.startswith("/dev/"):
+            return []
+        if "*" in self.origins:
+            return [(b"access-control-allow-origin", b"*")]
+        vary = [(b"vary", b"Origin")]
+        if origin in self.origins:
+            return [(b"access-control-allow-origin", origin.encode("latin-1")), *vary]
+        return vary
+
+
+class Exchange:
+    """One request and its answer, as the edge sees them."""
+
+    def __init__(self, edge: Edge, scope: Scope, request_id: str, origin: str, send: Send) -> None:
+        self._edge = edge
+        self._scope = scope
+        self._request_id = request_id
+        self._origin = origin
+        self._send = send
+        self._head = scope["method"] == "HEAD"
+        self._method = scope["method"]
+        self._began = time.perf_counter()
+        self._status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._extra(message)]
+        elif self._head and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    async def preflight(self) -> None:
+        headers = [(b"content-length", b"0")]
+        allowed = self._edge.cors(self._scope["path"], self._origin)
+        if any(name == b"access-control-allow-origin" for name, _ in allowed):
+            headers += [
+                (b"access-control-allow-methods", ALLOW_METHODS.encode()),
+                (b"access-control-allow-headers", ALLOW_HEADERS.encode()),
+                (b"access-control-max-age", b"600"),
+            ]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def answer(self, status: int, msg: str, code: str) -> None:
+        """An error of our own, unless an answer has begun already."""
+        if self._status:
+            return
+        body = json.dumps(body_of(msg, code, self._request_id)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def log(self) -> None:
+        log.info(
+            "request",
+            extra={
+                "method": self._method,
+                "path": self._scope["path"],
+                "status": self._status,
+                "ms": round((time.perf_counter() - self._began) * 1000, 1),
+                "request_id": self._request_id,
+            },
+        )
+
+    def _extra(self, message: Message) -> list[tuple[bytes, bytes]]:
+        present = _first_values(message.get("headers", ()))
+        extra = [
+            (b"x-request-id", self._request_id.encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+        ]
+        if (
+            present.get(b"content-type", b"").startswith(b"application/json")
+            and b"cache-control" not in present
+        ):
+            extra.append((b"cache-control", b"no-store"))
+        cors = self._edge.cors(self._scope["path"], self._origin)
+        if cors:
+            extra += [*cors, (b"access-control-expose-headers", EXPOSE_HEADERS.encode())]
+        return extra
+
+
+def _first_values(headers: Any) -> dict[bytes, bytes]:
+    values: dict[bytes, bytes] = {}
+    for name, value in headers:
+        values.setdefault(name.lower(), value)
+    return values
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Counts what really arrives: a lying or absent Content-Length gets nobody past the limit."""
+    got = 0
+
+    async def counted() -> Message:
+        nonlocal got
+        message = await receive()
+        got += len(message.get("body", b""))
+        if got > limit:
+            raise TooLarge
+        return message
+
+    return counted

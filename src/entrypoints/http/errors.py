@@ -1,0 +1,116 @@
+"""Refusals to statuses. HTTP knows kinds, never single refusals; every error body is the same JSON object."""
+
+import logging
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
+
+from domain.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unprocessable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[DomainError], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Unprocessable: 422,
+    RateLimited: 429,
+    DomainError: 500,
+    UpstreamFailed: 502,
+    Unavailable: 503,
+    UpstreamTimeout: 504,
+}
+
+# what the framework itself refuses, before or around our handlers
+FRAMEWORK = {
+    400: ("Bad request", "bad_request"),
+    401: ("Missing Authorization Header", "missing_token"),
+    403: ("Permission denied", "forbidden"),
+    404: ("Resource not found", "not_found"),
+    405: ("Method not allowed", "method_not_allowed"),
+    413: ("Request body too large", "too_large"),
+    415: ("Unsupported media type", "unsupported_media_type"),
+}
+
+
+class UnsupportedMediaType(Invalid):
+    code = "unsupported_media_type"
+
+
+STATUS[UnsupportedMediaType] = 415
+
+
+class ErrorBody(msgspec.Struct):
+    """Every answer that is not a success. `msg` may be shown to the user, `code` is stable."""
+
+    msg: str
+    code: str
+    request_id: str
+
+
+def request_id_of(scope: Any) -> str:
+    id: str = scope.get("state", {}).get("request_id", "-")
+    return id
+
+
+def body_of(msg: str, code: str, request_id: str, **extra: object) -> dict[str, object]:
+    return {"msg": msg, "code": code, "request_id": request_id, **extra}
+
+
+def refuse(request: Request[Any, Any, Any], error: DomainError) -> Response[dict[str, object]]:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if status >= HTTP_500_INTERNAL_SERVER_ERROR:
+        log.warning(
+            "refused", extra={"status": status, "error": type(error).__name__, "cause": _cause(error)}
+        )
+    headers = {}
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    content = body_of(error.msg, error.code, request_id_of(request.scope), **error.extra)
+    return Response(content, status_code=status, headers=headers, media_type="application/json")
+
+
+def refuse_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
+    status = error.status_code
+    if status not in FRAMEWORK:
+        return refuse_bug(request, error)
+    msg, code = FRAMEWORK[status]
+    content = body_of(msg, code, request_id_of(request.scope))
+    if status == 404:
+        content["path"] = request.scope.get("state", {}).get("path_as_sent", request.scope["path"])
+    allow = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
+    return Response(content, status_code=status, headers=allow, media_type="application/json")
+
+
+def refuse_bug(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
+    request_id = request_id_of(request.scope)
+    log.error("a bug", exc_info=error, extra={"request_id": request_id})
+    content = body_of(DomainError.msg, DomainError.code, request_id)
+    return Response(content, status_code=500, media_type="application/json")
+
+
+def _cause(error: DomainError) -> str:
+    cause = error.__cause__
+    return type(cause).__name__ if cause else ""

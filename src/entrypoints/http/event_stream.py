@@ -1,0 +1,72 @@
+"""A reply as Server-Sent Events (contract 10.1)."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+from typing_extensions import override
+
+from application.chat.running import Reader, RunningReply
+
+HEARTBEAT = b": ping\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTimes:
+    """How long the status line waits for the first word, and when a silent stream gives a sign of life."""
+
+    hold_s: float
+    heartbeat_s: float
+
+
+async def frames(running: RunningReply, heartbeat_s: float, after: int = 0) -> AsyncGenerator[bytes]:
+    """Whole events, those that are ready together in one piece; a comment when nothing happens for long."""
+    head = f"id: {running.reply.message}-"
+    with Reader(running, after) as reader:
+        while not reader.finished:
+            first, fresh = await reader.next(heartbeat_s)
+            if fresh:
+                yield b"".join(
+                    f"{head}{n}\ndata: ".encode() + event + b"\n\n" for n, event in enumerate(fresh, first)
+                )
+            elif not reader.finished:
+                yield HEARTBEAT
+
+
+class EventStream(ASGIResponse):
+    """Streams frames and closes their generator in the request's own task, whatever ends the stream."""
+
+    _should_set_content_length = False
+
+    def __init__(self, frames: AsyncGenerator[bytes], headers: dict[str, str]) -> None:
+        super().__init__(
+            status_code=200,
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **headers},
+        )
+        self.frames = frames
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("http_version") == "1.1":
+            self.headers["connection"] = "keep-alive"
+        await super().__call__(scope, receive, send)
+
+    @override
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def watch() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(watch)
+            async with aclosing(self.frames) as frames:
+                async for frame in frames:
+                    await send({"type": "http.response.body", "body": frame, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,80 @@
+"""The web server: Granian's main process, a child of `virtual-tutor serve`, and the factory of its workers.
+
+Run as `python -m entrypoints.server`. It imports the application before it forks, so that workers share the
+memory and start at once, and waits for a line on its standard input before it listens: by then the database
+is migrated and the embedded parts are up.
+"""
+
+import gc
+import signal
+import sys
+from importlib import import_module
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops, TaskImpl
+from granian.log import LogLevels
+from litestar import Litestar
+
+from adapters.processes.lifeline import die_with_parent
+from adapters.processes.ports import is_free
+from entrypoints.runtime import resolve
+from entrypoints.settings import Settings, load_settings
+
+CONNECTIONS = 16384  # per worker, idle keep-alive ones included
+
+
+def create() -> Litestar:
+    """The application of one worker; called in the worker's process."""
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # until the server sets its own: the parent's would do nothing
+        signal.signal(number, signal.SIG_DFL)
+    die_with_parent()
+    application: Litestar = import_module("entrypoints.http.app").create_app(resolve(load_settings()))
+    return application
+
+
+def listen(settings: Settings) -> None:
+    """Serve until told to stop."""
+    Granian(
+        "entrypoints.server:create",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        task_impl=TaskImpl.asyncio,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        factory=True,
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.drain_seconds + 1,
+        metrics_enabled=_metrics_possible(settings.metrics_port),
+        metrics_port=settings.metrics_port or 9464,
+        log_level=LogLevels.warning,
+    ).serve(target_loader=create, wrap_loader=False)
+
+
+def main() -> int:
+    settings = load_settings()
+    import_module("entrypoints.http.app")
+    gc.collect()
+    gc.freeze()  # what is shared with the workers stays shared
+    if not sys.stdin.readline():
+        return 0  # whoever started us is gone
+    listen(settings)
+    return 0
+
+
+def _metrics_possible(port: int) -> bool:
+    """A taken port would make the server hang at start: better none than that."""
+    if port and not is_free("127.0.0.1", port):
+        print(f"METRICS_PORT {port} is taken: this server runs without metrics", file=sys.stderr, flush=True)  # noqa: T201 (a start-up warning) return False
+    return port != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,426 @@
+# ruff: noqa: RUF009 (a setting is declared by a call, and frozen)
+"""Every setting, declared once as a field of Settings. Its parser, default and help make the validation, the
+table of `virtual-tutor settings` and `docs/configuration.md`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import TypeVar, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from entrypoints.setting_values import (
+    DATABASE_DRIVERS,
+    EMBEDDED,
+    HTTP,
+    LLM_SCHEMES,
+    REDIS_SCHEMES,
+    blobs,
+    database,
+    embedded_or,
+    existing_file,
+    model_file,
+    network,
+    number,
+    one_of,
+    origin,
+    path,
+    several,
+    text,
+    url,
+    whole,
+    without_password,
+    yes_or_no,
+)
+
+T = TypeVar("T")
+
+KEYWORDS = (
+    "document,file,uploaded,pdf,doc,content,paper,repo,requirement,"
+    "according to,based on,in the document,文档,文件,上传,资料,材料"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What is known of a setting apart from its name, which is the field's in capitals."""
+
+    group: str
+    help: str
+    parse: Callable[[str], object]
+    default: str  # parsed like any other value; empty = `empty`
+    shown: str  # the default as the documentation puts it
+    empty: object
+    secret: bool
+    later: bool
+
+
+def setting(
+    group: str,
+    help: str,
+    parse: Callable[[str], T],
+    default: str = "",
+    *,
+    shown: str = "",
+    empty: object = None,
+    secret: bool = False,
+    later: bool = False,
+) -> T:
+    spec = Spec(
+        group=group,
+        help=help,
+        parse=parse,
+        default=default,
+        shown=shown or default or "none",
+        empty=empty,
+        secret=secret,
+        later=later,
+    )
+    return cast(T, field(metadata={"spec": spec}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Settings:
+    """Everything that can be configured, checked as a whole. Nothing here changes while a process lives."""
+
+    environment: str = setting(
+        "Server",
+        "`development` binds to this machine only, generates secrets and shows mails at `/dev/mailbox`; "
+        "`production` does none of that.",
+        one_of("development", "production"),
+        "development",
+    )
+    host: str = setting(
+        "Server",
+        "Address to listen on.",
+        text,
+        shown="127.0.0.1 in development, 0.0.0.0 in production",
+    )
+    port: int = setting("Server", "Port to listen on.", whole(1, 65535), "8000")
+    workers: int = setting("Server", "Server processes; about one per core.", whole(1, 256), "1")
+    drain_seconds: int = setting(
+        "Server",
+        "How long running replies may go on after a stop request.",
+        whole(0, 600),
+        shown="3 in development, 25 in production",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "Server", "Origins whose pages may call us, separated by commas.", several(origin), "*", empty=()
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "Server",
+        "Proxies whose X-Forwarded-For is believed, as addresses or networks. None: the client is the peer.",
+        several(network),
+        empty=(),
+    )
+    log_level: str = setting(
+        "Server", "How much is logged.", one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
+    )
+    metrics_port: int = setting(
+        "Server", "Loopback port of the server's metrics, 0 = off.", whole(0, 65535), "9464"
+    )
+    worker_class: str | None = setting("Server", "Accepted and ignored.", text)
+    threads: str | None = setting("Server", "Accepted and ignored.", text)
+
+    data_dir: Path = setting(
+        "Storage",
+        "Database, uploads, secrets, logs and the embedded Redis. An absolute path.",
+        path,
+        shown="`instance/` of the checkout when run from one, else the user data folder",
+    )
+    database_url: str = setting(
+        "Storage",
+        "`postgresql://user:password@host/name` or `sqlite:////path/app.db`.",
+        database,
+        shown="SQLite, `{DATA_DIR}/app.db`",
+    )
+    redis_url: str = setting(
+        "Storage",
+        "`embedded` starts our own; or `redis://`, `rediss://`, `redis+sentinel://`, `unix://`.",
+        embedded_or(url(*REDIS_SCHEMES)),
+        EMBEDDED,
+    )
+    upload_dir: Path = setting("Storage", "Folder of uploaded files.", path, shown="`{DATA_DIR}/uploads`")
+    static_dir: Path = setting("Storage", "Folder of profile pictures.", path, shown="`{DATA_DIR}/static`")
+    blob_url: str | None = setting(
+        "Storage",
+        "`s3://bucket/prefix` instead of the local folder.",
+        blobs,
+        shown="local folder",
+        later=True,
+    )
+    job_worker: str = setting(
+        "Storage",
+        "Background jobs run inside the server (`embedded`) or in `virtual-tutor worker` (`external`).",
+        one_of("embedded", "external"),
+        "embedded",
+    )
+
+    secret_key: str = setting(
+        "Secrets",
+        "Key of hashed codes and queued mails, at least 32 random bytes. Required in production.",
+        text,
+        shown="generated once in development",
+        secret=True,
+    )
+    jwt_secret_key: str = setting(
+        "Secrets",
+        "Signs the login tokens, at least 32 random bytes. Required in production.",
+        text,
+        shown="generated once in development",
+        secret=True,
+    )
+    jwt_secret_key_previous: str | None = setting(
+        "Secrets", "The key before a rotation: its tokens stay valid until they expire.", text, secret=True
+    )
+
+    llm_url: str = setting(
+        "Model",
+        "`embedded` runs the bundled small model; `http(s)://host:port` speaks the LLM service protocol; "
+        "`openai+http(s)://host/v1` any OpenAI-compatible server.",
+        embedded_or(url(*LLM_SCHEMES)),
+        EMBEDDED,
+    )
+    llm_port: int | None = setting(
+        "Model", "Short for `LLM_URL=http://localhost:{port}` (usually 8100).", whole(1, 65535)
+    )
+    llm_model: str | None = setting(
+        "Model", "Model to ask for, required with an OpenAI-compatible server.", text
+    )
+    llm_api_key: str | None = setting(
+        "Model", "Bearer key of the OpenAI-compatible server.", text, secret=True
+    )
+    llm_model_file: Path | None = setting(
+        "Model", "A `.gguf` file to run instead of the bundled model.", model_file, shown="the bundled model"
+    )
+    llm_threads: int = setting(
+        "Model", "Threads of the embedded model; fewer leave more for everything else.", whole(1, 256), "2"
+    )
+    llm_models: tuple[str, ...] = setting(
+        "Model",
+        "Models shown to admins when the model server cannot list its own.",
+        several(text),
+        "mistral-nemo:12b-instruct-2407-fp16,llama3.1:8b-instruct-q4_K_M",
+        empty=(),
+    )
+    llm_fallback_urls: tuple[str, ...] = setting(
+        "Model",
+        "Further `LLM_URL`s, tried before the first token.",
+        several(url(*LLM_SCHEMES)),
+        empty=(),
+        later=True,
+    )
+    grounding: str = setting(
+        "Model",
+        "`strict` lets only what the documents say pass as an answer about documents.",
+        one_of("strict", "off"),
+        shown="strict with the embedded model, else off",
+    )
+    http_transport: str = setting(
+        "Model", "How upstream streams are read.", one_of("lean", "stock"), "lean", later=True
+    )
+    auto_title: bool = setting(
+        "Model", "Let the model title a session after the first exchange.", yes_or_no, "false", later=True
+    )
+
+    rag_url: str = setting(
+        "Documents",
+        "`embedded` indexes and searches by itself; `http(s)://host:port` speaks the RAG service protocol.",
+        embedded_or(url(*HTTP)),
+        EMBEDDED,
+    )
+    rag_port: int | None = setting(
+        "Documents", "Short for `RAG_URL=http://localhost:{port}` (usually 8200).", whole(1, 65535)
+    )
+    rag_budget_seconds: float = setting(
+        "Documents", "What looking into documents may add to the first token.", number(0.1, 60), "3"
+    )
+    rag_index_wait_seconds: float = setting(
+        "Documents", "How long an upload's answer waits for indexing.", number(0, 60), "5"
+    )
+    document_keywords: tuple[str, ...] = setting(
+        "Documents",
+        "Words of a message that call for the documents.",
+        several(text),
+        KEYWORDS,
+        shown="document, file, pdf, … and their Chinese forms",
+        empty=(),
+    )
+    max_document_mb: int = setting("Documents", "Largest document.", whole(1, 20), "20")
+    max_image_mb: int = setting("Documents", "Largest image.", whole(1, 5), "5")
+    max_audio_mb: int = setting("Documents", "Largest audio file.", whole(1, 50), "50")
+    max_document_pages: int = setting("Documents", "Most pages of a document.", whole(1, 100_000), "1000")
+    max_archive_ratio: int = setting(
+        "Documents", "How many times larger a packed document may become.", whole(1, 10_000), "100"
+    )
+    max_archive_mb: int = setting("Documents", "Largest unpacked document.", whole(1, 10_000), "200")
+
+    chat_message_max_chars: int = setting("Chat", "Longest message.", whole(1, 200_000), "8000")
+    chat_rate_per_minute: int = setting(
+        "Chat", "Messages a user may send per minute, 0 = any number.", whole(0, 100_000), "60"
+    )
+    stream_hold_seconds: float = setting(
+        "Chat", "How long the status line waits for the model's first word.", number(0, 120), "10"
+    )
+    stream_heartbeat_seconds: float = setting(
+        "Chat", "A quiet stream sends a heartbeat this often.", number(0.1, 300), "15"
+    )
+    detached_reply_seconds: float = setting(
+        "Chat", "How long a reply goes on when nobody reads it any more.", number(0, 86400), "300", later=True
+    )
+
+    jwt_access_token_expires: int = setting(
+        "Accounts", "Life of a login token, in seconds.", whole(60, 86400), "18000"
+    )
+    redis_token_ttl_seconds: int = setting(
+        "Accounts", "A login ends after this long without a request.", whole(60, 2_592_000), "18000"
+    )
+    session_max_seconds: int = setting(
+        "Accounts", "A login ends after this long in any case.", whole(60, 31_536_000), "604800"
+    )
+    single_session: bool = setting("Accounts", "A new login ends the earlier ones.", yes_or_no, "true")
+    tutor_signup: str = setting(
+        "Accounts",
+        "Who may become a tutor: after `approval`, anybody (`open`) or nobody (`closed`).",
+        one_of("approval", "open", "closed"),
+        "approval",
+    )
+    tutors_administer: bool = setting(
+        "Accounts", "Tutors may use the administration.", yes_or_no, "false", later=True
+    )
+    signup_hide_existing: bool = setting(
+        "Accounts", "Do not tell that an address is registered already.", yes_or_no, "false"
+    )
+    jwt_cookie_csrf_protect: str | None = setting("Accounts", "Accepted and ignored.", text)
+
+    mail_server: str | None = setting(
+        "Mail",
+        "SMTP server that delivers the codes.",
+        text,
+        shown="none; in development mails are shown at `/dev/mailbox`",
+    )
+    mail_port: int = setting(
+        "Mail", "Port of the SMTP server.", whole(1, 65535), shown="587, or 465 with MAIL_USE_SSL"
+    )
+    mail_use_tls: bool = setting(
+        "Mail", "Switch to TLS after connecting (STARTTLS).", yes_or_no, shown="true on port 587"
+    )
+    mail_use_ssl: bool = setting("Mail", "TLS from the first byte (usually port 465).", yes_or_no, "false")
+    mail_username: str | None = setting("Mail", "Name to log in with.", text)
+    mail_password: str | None = setting("Mail", "Password to log in with.", text, secret=True)
+    mail_default_sender: str | None = setting(
+        "Mail", "Sender, such as `Virtual Tutor <tutor@school.org>`.", text, shown="MAIL_USERNAME"
+    )
+    mail_retry_seconds: int = setting(
+        "Mail", "How long an undelivered notice is tried again.", whole(0, 2_592_000), "86400"
+    )
+
+    avatar_manager_url: tuple[str, ...] | str = setting(
+        "Avatars",
+        "`embedded`, or one or more Avatar Managers, separated by commas (usual port 8607).",
+        embedded_or(several(url(*HTTP))),
+        EMBEDDED,
+        later=True,
+    )
+    avatar_manager_port: int | None = setting(
+        "Avatars", "Short for `AVATAR_MANAGER_URL=http://localhost:{port}`.", whole(1, 65535), later=True
+    )
+    live_server_url: str | None = setting(
+        "Avatars",
+        "Server of the avatar catalogue.",
+        url(*HTTP),
+        shown="port 8606 of the first Avatar Manager's host",
+        later=True,
+    )
+    live_server_port: int | None = setting(
+        "Avatars", "Short for `LIVE_SERVER_URL=http://localhost:{port}`.", whole(1, 65535), later=True
+    )
+    avatar_host: str = setting(
+        "Avatars", "Host of the avatar instances, with one Avatar Manager.", text, "localhost", later=True
+    )
+    avatar_base_port: int = setting(
+        "Avatars", "First port of the avatar instances.", whole(1, 65535), "8615", later=True
+    )
+    avatar_idle_seconds: int = setting(
+        "Avatars", "An unused avatar is given back after this long.", whole(30, 86400), "1800", later=True
+    )
+    embedded_avatar_limit: int = setting(
+        "Avatars", "Most avatars drawn on this machine at once.", whole(1, 64), "4", later=True
+    )
+    max_avatar_clip_mb: int = setting("Avatars", "Largest avatar clip.", whole(1, 100), "100", later=True)
+    ice_servers: tuple[str, ...] = setting(
+        "Avatars",
+        "STUN and TURN servers for browsers.",
+        several(text),
+        shown="none: host candidates only",
+        empty=(),
+        later=True,
+    )
+    turn_secret: str | None = setting(
+        "Avatars", "Shared secret of the TURN servers.", text, secret=True, later=True
+    )
+    tts_models_file: Path | None = setting(
+        "Avatars", "JSON file of voices.", existing_file, shown="the built-in catalogue", later=True
+    )
+
+    # not settings, but what reading them found out
+    llm_is_embedded: bool
+    redis_is_embedded: bool
+    runtime_dir: Path  # where short-lived sockets belong
+    origins: Mapping[str, str]  # setting name -> where its value came from
+    warnings: tuple[str, ...]
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def rag_is_embedded(self) -> bool:
+        return self.rag_url == EMBEDDED
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def has_mailbox(self) -> bool:
+        """Mails are shown at /dev/mailbox instead of being sent."""
+        return not self.is_production and self.mail_server is None
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database URL with the driver we use, and libpq's `sslmode` under the driver's name for it."""
+        scheme, _, rest = self.database_url.partition("://")
+        address = f"{DATABASE_DRIVERS[scheme]}://{rest}"
+        parts = urlsplit(address)
+        if not parts.query or self.uses_sqlite:
+            return address
+        query = [("ssl" if key == "sslmode" else key, value) for key, value in parse_qsl(parts.query)]
+        return urlunsplit(parts._replace(query=urlencode(query, safe="/")))
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds the server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (compared, not bound)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def specs() -> Iterator[tuple[str, Spec]]:
+    """Every setting with its name, in the order of the documentation."""
+    for each in fields(Settings):
+        if spec := each.metadata.get("spec"):
+            yield each.name.upper(), spec
+
+
+def shown_value(settings: Settings, name: str, spec: Spec) -> str:
+    """The value as it may be shown to anybody: secrets and passwords hidden."""
+    value = getattr(settings, name.lower())
+    if value is None or value == ():
+        return "-"
+    if spec.secret:
+        return "(hidden)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(without_password(str(each)) for each in value)
+    return without_password(str(value))

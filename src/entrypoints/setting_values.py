@@ -1,0 +1,183 @@
+"""How the text of a setting becomes a value. Each parser raises ValueError with the end of a sentence that
+begins with the setting's name: "must be a whole number from 1 to 65535, not 'x'"."""
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+EMBEDDED = "embedded"
+TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+HTTP = ("http", "https")
+LLM_SCHEMES = (*HTTP, "openai+http", "openai+https")
+REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "unix")
+DATABASE_DRIVERS = {
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+# what documentation and tutorials put where a secret belongs
+PLACEHOLDERS = re.compile(
+    r"change.?(me|in|this|it)|replace.?(me|this)|your.?(super|secret|jwt|own|key)|super.?secret|secret.?key"
+    r"|example|placeholder|password|insecure|default|qwerty|deadbeef|development"
+)
+WEAKEST_SECRET = 32  # bytes
+PASSWORD_IN_URL = re.compile(r"://([^/@:]*):[^/]*@")
+
+
+def without_password(url: str) -> str:
+    return PASSWORD_IN_URL.sub(r"://\1:***@", url)
+
+
+def text(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must be one line of printable text")
+    return value
+
+
+def optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
+    """An empty value is none at all."""
+    return lambda value: parse(value) if value else None
+
+
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,12}", value) or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}, not {value!r}")
+        return int(value)
+
+    return parse
+
+
+def number(least: float, most: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value) or not least <= float(value) <= most:
+            raise ValueError(f"must be a number from {least:g} to {most:g}, not {value!r}")
+        return float(value)
+
+    return parse
+
+
+def yes_or_no(value: str) -> bool:
+    if value.lower() not in (*TRUE, *FALSE):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value.lower() in TRUE
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        for word in words:
+            if value.lower() == word.lower():
+                return word
+        raise ValueError(f"must be {' or '.join(words)}, not {value!r}")
+
+    return parse
+
+
+def several(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Separated by commas; blanks around them do not count."""
+    return lambda value: tuple(parse(part.strip()) for part in value.split(",") if part.strip())
+
+
+def network(value: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(f"must be IP addresses or networks such as 10.0.0.0/8, not {value!r}") from None
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        shown = without_password(value)
+        expected = " or ".join(f"{scheme}://…" for scheme in schemes)
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # raises when it is no port number
+        except ValueError:
+            raise ValueError(f"is not a URL: {shown!r}") from None
+        if parts.scheme not in schemes:
+            raise ValueError(f"must be {expected}, not {shown!r}")
+        if re.search(r"\s", value) or not (parts.hostname or (parts.scheme == "unix" and parts.path)):
+            raise ValueError(f"names no host: {shown!r}")
+        return value.rstrip("/")
+
+    return parse
+
+
+def embedded_or(parse: Callable[[str], T]) -> Callable[[str], T | str]:
+    def either(value: str) -> T | str:
+        if value.lower() == EMBEDDED:
+            return EMBEDDED
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise ValueError(str(error).replace("must be ", f"must be {EMBEDDED} or ", 1)) from None
+
+    return either
+
+
+def origin(value: str) -> str:
+    if value == "*":
+        return value
+    url(*HTTP)(value)
+    if urlsplit(value).path.strip("/"):
+        raise ValueError(f"must be origins such as https://tutor.school.org, without a path: {value!r}")
+    return value.rstrip("/").lower()
+
+
+def database(value: str) -> str:
+    shown = without_password(value)
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in DATABASE_DRIVERS:
+        raise ValueError(f"must be postgresql://… or sqlite:///path, not {shown!r}")
+    if scheme.startswith("sqlite") and (not rest.startswith("/") or rest.strip("/") in ("", ":memory:")):
+        raise ValueError(f"must name a file, as in sqlite:////var/lib/tutor/app.db, not {shown!r}")
+    if not scheme.startswith("sqlite"):
+        url(scheme)(value if urlsplit(value).hostname else value.replace(":///", "://localhost/", 1))
+    return value
+
+
+def path(value: str) -> Path:
+    found = Path(value).expanduser()
+    if not found.is_absolute():
+        raise ValueError(f"must be an absolute path, not {value!r}")
+    return found
+
+
+def existing_file(value: str) -> Path:
+    found = path(value)
+    if not found.is_file():
+        raise ValueError(f"names a file that does not exist: {value!r}")
+    return found
+
+
+def model_file(value: str) -> Path:
+    found = existing_file(value)
+    if found.suffix.lower() != ".gguf":
+        raise ValueError(f"must be a .gguf file, not {value!r}")
+    return found
+
+
+def blobs(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise ValueError(f"must be empty (a local folder) or s3://bucket/prefix, not {value!r}")
+    return value.rstrip("/")
+
+
+def weakness(secret: str) -> str | None:
+    """Why a secret would not hold, or None. The secret itself is never repeated."""
+    size = len(secret.encode())
+    if size < WEAKEST_SECRET:
+        return f"is too short: {size} bytes, at least {WEAKEST_SECRET} are needed"
+    if PLACEHOLDERS.search(secret.lower()):
+        return "is a well-known or example value"
+    if len(set(secret)) < 10:
+        return "repeats itself: use random bytes"
+    return None

@@ -1,0 +1,81 @@
+"""What goes on in a process beside its requests."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from dishka import AsyncContainer
+
+from adapters.redis.heartbeat import Heartbeat
+from application.accounts.deliver_mail import DeliverMail
+from application.chat.engine import Replies
+from application.chat.settle import SettleAbandoned
+from application.jobs.work_off import WorkOff
+from domain.errors import StorageUnavailable
+from entrypoints.settings import Settings
+from entrypoints.wiring.shared_state import WorkerId
+
+log = logging.getLogger(__name__)
+
+SETTLE_EVERY_S = 2.0
+JOBS_AT_ONCE = 2  # so that one slow document does not hold up the next
+RESTART_S = 1.0
+
+
+@asynccontextmanager
+async def alive(container: AsyncContainer) -> AsyncIterator[None]:
+    """This process counts as a living worker, and its replies are copied, as long as the context lasts."""
+    settings = await container.get(Settings)
+    worker = await container.get(WorkerId)
+    heartbeat = Heartbeat(settings.redis_url, worker)
+    await asyncio.to_thread(heartbeat.__enter__)
+    replies = await container.get(Replies)
+    replies.open()
+    try:
+        yield
+    finally:
+        await replies.drain(0)
+        await asyncio.to_thread(heartbeat.__exit__, None, None, None)
+
+
+@asynccontextmanager
+async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None]:
+    """Mail, abandoned replies and (with `jobs`) the job queue are seen to as long as the context lasts."""
+    doing = [
+        _mend("mail", (await container.get(DeliverMail)).forever),
+        _mend("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
+    ]
+    if jobs:
+        work_off = await container.get(WorkOff)
+        doing += [_mend("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
+    async with AsyncExitStack() as stack:
+        for chore in doing:
+            stack.push_async_callback(_stopped, asyncio.create_task(chore))
+        yield
+
+
+def _every(seconds: float, do: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    async def again_and_again() -> None:
+        while True:
+            with suppress(StorageUnavailable):
+                await do()
+            await asyncio.sleep(seconds)
+
+    return again_and_again
+
+
+async def _mend(name: str, forever: Callable[[], Awaitable[None]]) -> None:
+    """A chore that fails is a bug; the process goes on and tries it again."""
+    while True:
+        try:
+            await forever()
+        except Exception:
+            log.exception("a chore failed", extra={"chore": name})
+            await asyncio.sleep(RESTART_S)
+
+
+async def _stopped(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,25 @@
+from dishka import STRICT_VALIDATION, AsyncContainer, Provider, Scope, make_async_container
+from dishka.integrations.litestar import LitestarProvider
+
+from entrypoints.settings import Settings
+from entrypoints.wiring.gateways import GatewayProvider
+from entrypoints.wiring.persistence import PersistenceProvider
+from entrypoints.wiring.shared_state import SharedStateProvider
+from entrypoints.wiring.use_cases import HttpProvider, UseCaseProvider
+
+
+def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
+    """Everything of one process, made on first use. A port without an adapter fails here, not later."""
+    configuration = Provider(scope=Scope.APP)
+    configuration.provide(lambda: settings, provides=Settings)
+    return make_async_container(
+        configuration,
+        LitestarProvider(),
+        PersistenceProvider(),
+        SharedStateProvider(),
+        GatewayProvider(),
+        UseCaseProvider(),
+        HttpProvider(),
+        *overrides,
+        validation_settings=STRICT_VALIDATION,
+    )

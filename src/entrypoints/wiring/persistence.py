@@ -1,0 +1,68 @@
+"""One engine per process. Units of work are short and come from an APP-scoped factory: nothing that holds a
+connection lives as long as a request."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.disk.blobs import DiskBlobs
+from dishka import Provider, Scope, provide
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+import adapters.sql.mapping  # noqa: F401  (importing it maps the entities)
+from adapters.sql.engine import database, reading
+from adapters.sql.health import DatabaseProbe
+from adapters.sql.jobs import SqlJobQueue
+from adapters.sql.migrate import is_current
+from adapters.sql.passages import SqlPassages
+from adapters.sql.reading import SqlReading
+from adapters.sql.work import SqlWorkFactory
+from application.ports.blobs import Blobs
+from application.ports.passages import Passages
+from application.ports.persistence import JobQueue, Reading, WorkFactory
+from entrypoints.http.lifecycle import Lifecycle
+from entrypoints.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    writing: async_sessionmaker[AsyncSession]
+    reading: async_sessionmaker[AsyncSession]
+
+
+class PersistenceProvider(Provider):
+    scope = Scope.APP
+
+    @provide
+    async def sessions(self, settings: Settings) -> AsyncIterator[Sessions]:
+        engine, writing = database(settings.sqlalchemy_url)
+        yield Sessions(writing, reading(engine))
+        await engine.dispose()
+
+    @provide
+    def work(self, sessions: Sessions) -> WorkFactory:
+        return SqlWorkFactory(sessions.writing)
+
+    @provide
+    def reading(self, sessions: Sessions) -> Reading:
+        return SqlReading(sessions.reading)
+
+    @provide
+    def queue(self, sessions: Sessions) -> JobQueue:
+        return SqlJobQueue(sessions.writing, sessions.reading)
+
+    @provide
+    def passages(self, sessions: Sessions) -> Passages:
+        return SqlPassages(sessions.writing, sessions.reading)
+
+    @provide
+    def probe(self, sessions: Sessions) -> DatabaseProbe:
+        return DatabaseProbe(sessions.reading)
+
+    @provide
+    def blobs(self, settings: Settings) -> Blobs:
+        return DiskBlobs(Path(settings.upload_dir))
+
+    @provide
+    def lifecycle(self, settings: Settings) -> Lifecycle:
+        return Lifecycle(lambda: is_current(settings.sqlalchemy_url))

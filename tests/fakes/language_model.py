@@ -1,0 +1,61 @@
+import asyncio
+from collections.abc import AsyncGenerator
+from itertools import count
+
+from typing_extensions import override
+
+from application.ports.language_model import LanguageModel, Prompt
+from domain.errors import DomainError
+
+
+class FakeLanguageModel(LanguageModel):
+    """Says its pieces, as far and as fast as it is let.
+
+    `fails_with` is raised after `fails_after` pieces (None: after all of them). With `hold_after` n it falls
+    silent before piece n (0-based) until `release()`. `unwell` is what `check` raises.
+    """
+
+    def __init__(self, *pieces: str, name: str = "fake model") -> None:
+        self.name = name
+        self.pieces: list[str] = list(pieces) or ["Hello", ", ", "world", "."]
+        self.fails_with: DomainError | None = None
+        self.fails_after: int | None = None
+        self.hold_after: int | None = None
+        self.unwell: DomainError | None = None
+        self.prompts: list[Prompt] = []  # one per stream that was begun
+        self.said = 0  # pieces handed out, over all streams
+        self.speaking = 0  # streams open now
+        self.closed_early = 0  # streams that the caller ended
+        self._free = asyncio.Event()
+
+    def release(self) -> None:
+        self._free.set()
+
+    @override
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str]:
+        self.prompts.append(prompt)
+        self.speaking += 1
+        try:
+            for n in count():
+                if n == self.hold_after:
+                    await self._free.wait()
+                if self.fails_with and n == (
+                    len(self.pieces) if self.fails_after is None else self.fails_after
+                ):
+                    raise self.fails_with
+                if n >= len(self.pieces):
+                    return
+                await asyncio.sleep(0)
+                if self.pieces[n]:
+                    self.said += 1
+                    yield self.pieces[n]
+        except (GeneratorExit, asyncio.CancelledError):
+            self.closed_early += 1
+            raise
+        finally:
+            self.speaking -= 1
+
+    @override
+    async def check(self) -> None:
+        if self.unwell:
+            raise self.unwell
