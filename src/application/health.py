@@ -22,27 +22,34 @@ class Condition(StrEnum):
 
 @dataclass(slots=True)
 class CheckHealth:
-    """Asks all probes at once; many askers within a second cost one round."""
+    """Asks probes, all at once; many askers within a second cost one round."""
 
     probes: Sequence[Probe]
-    _round: "asyncio.Future[dict[str, Condition]] | None" = None
-    _until: float = field(default=0.0)
+    _rounds: "dict[bool, tuple[float, asyncio.Future[dict[str, Condition]]]]" = field(
+        default_factory=dict, init=False
+    )
 
     async def __call__(self) -> Mapping[str, Condition]:
-        now = asyncio.get_running_loop().time()
-        if self._round is None or now >= self._until:
-            self._round = asyncio.ensure_future(self._ask_all())
-            self._until = now + SHARED_S
-        return await asyncio.shield(self._round)
+        """Everything we depend on."""
+        return await self._round(vital_only=False)
 
     async def vital(self) -> Mapping[str, Condition]:
         """Only what nothing works without."""
-        found = await self()
-        return {probe.name: found[probe.name] for probe in self.probes if probe.vital}
+        return await self._round(vital_only=True)
 
-    async def _ask_all(self) -> dict[str, Condition]:
-        conditions = await asyncio.gather(*(_ask(probe) for probe in self.probes))
-        return {probe.name: condition for probe, condition in zip(self.probes, conditions, strict=True)}
+    async def _round(self, *, vital_only: bool) -> Mapping[str, Condition]:
+        now = asyncio.get_running_loop().time()
+        until, asked = self._rounds.get(vital_only, (0.0, None))
+        if asked is None or now >= until:
+            probes = [probe for probe in self.probes if probe.vital or not vital_only]
+            asked = asyncio.ensure_future(_ask_all(probes))
+            self._rounds[vital_only] = now + SHARED_S, asked
+        return await asyncio.shield(asked)
+
+
+async def _ask_all(probes: Sequence[Probe]) -> dict[str, Condition]:
+    conditions = await asyncio.gather(*(_ask(probe) for probe in probes))
+    return {probe.name: condition for probe, condition in zip(probes, conditions, strict=True)}
 
 
 async def _ask(probe: Probe) -> Condition:

@@ -8,22 +8,25 @@ is migrated and the embedded parts are up.
 import gc
 import signal
 import sys
+from functools import partial
 from importlib import import_module
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, TaskImpl
 from granian.log import LogLevels
-from litestar import Litestar
 
 from adapters.processes.lifeline import die_with_parent
 from adapters.processes.ports import is_free
+from entrypoints.draining import install_drain
+from entrypoints.http.edge import Edge
+from entrypoints.logs import configure_logging
 from entrypoints.runtime import resolve
 from entrypoints.settings import Settings, load_settings
 
 CONNECTIONS = 16384  # per worker, idle keep-alive ones included
 
 
-def create() -> Litestar:
+def create() -> Edge:
     """The application of one worker; called in the worker's process."""
     for number in (
         signal.SIGTERM,
@@ -31,7 +34,12 @@ def create() -> Litestar:
     ):  # until the server sets its own: the parent's would do nothing
         signal.signal(number, signal.SIG_DFL)
     die_with_parent()
-    application: Litestar = import_module("entrypoints.http.app").create_app(resolve(load_settings()))
+    settings = resolve(load_settings())
+    configure_logging(settings.log_level)
+    watch = partial(install_drain, grace=settings.drain_seconds + 1.0)
+    application: Edge = import_module("entrypoints.wiring.application").create_app(
+        settings, watch_for_drain=watch
+    )
     return application
 
 
@@ -60,7 +68,7 @@ def listen(settings: Settings) -> None:
 
 def main() -> int:
     settings = load_settings()
-    import_module("entrypoints.http.app")
+    import_module("entrypoints.wiring.application")
     gc.collect()
     gc.freeze()  # what is shared with the workers stays shared
     if not sys.stdin.readline():

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import cast
 
 import httpx
 
@@ -55,35 +56,32 @@ async def events(
     try:
         require_events(response)
         parser, size = EventData(), 0
-        async with aclosing(_pieces(response)) as pieces:
+        async with aclosing(cast(AsyncGenerator[bytes], response.aiter_raw())) as pieces:
             now = heard = loop.time()
             while True:
-                left = min(heard + idle_s, deadline) - now
-                if left <= 0:  # a timeout scope would let a flood through: it never waits
+                until = min(heard + idle_s, deadline)
+                if until <= now:  # a timeout scope would let a flood through: it never waits
                     raise TimeoutError
-                if left < idle_s:  # only then is the transport's own timeout too generous
-                    async with asyncio.timeout(left):
-                        piece = await anext(pieces, None)
-                else:
+                if now == heard and until < deadline:  # the transport's own timeout does, and costs less
                     piece = await anext(pieces, None)
+                else:
+                    async with asyncio.timeout_at(until):
+                        piece = await anext(pieces, None)
                 if piece is None:
                     break
                 size += len(piece)
                 if size > STREAM_MAX:
                     raise BadAnswer("oversized stream")
-                if batch := parser.feed(piece):
+                batch = parser.feed(piece)
+                if batch:
                     yield batch
-                    heard = loop.time()  # after the reader took it: his slowness is not the upstream's
                 now = loop.time()
+                if batch:
+                    heard = now  # after the reader took it: his slowness is not the upstream's
         if batch := parser.end():
             yield batch
     finally:
         await response.aclose()
-
-
-async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:
-    async for piece in response.aiter_raw():
-        yield piece
 
 
 def require_plain(response: httpx.Response) -> None:

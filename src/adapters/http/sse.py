@@ -20,13 +20,11 @@ class EventData:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The events that these bytes complete. Raises BadAnswer when a line grows beyond the limit."""
-        lines = data.split(b"\n")
-        self._rest += lines[0]  # amortised: a line that trickles in byte by byte is copied a few times only
-        self._check(len(self._rest))
-        if len(lines) == 1:
-            return []
-        lines[0] = bytes(self._rest)
-        self._rest = bytearray(lines.pop())
+        *lines, tail = data.split(b"\n")
+        if lines and self._rest:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        self._rest += tail  # amortised: a line that trickles in byte by byte is copied a few times only
         self._check(len(self._rest))
         return [event for line in lines if (event := self._event(line))]
 

@@ -19,6 +19,7 @@ def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionm
     config = SQLAlchemyAsyncConfig(
         connection_string=url,
         engine_config=EngineConfig(
+            hide_parameters=True,  # an error message must not carry what people wrote
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,

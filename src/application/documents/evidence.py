@@ -40,6 +40,20 @@ _LEANS = re.compile(
 )
 
 
+# Verbs whose forms do not begin alike.
+_IRREGULAR = (
+    "become became|begin began begun|break broke broken|bring brought|build built|buy bought|catch caught|"
+    "choose chose chosen|come came|do did done|draw drew drawn|drink drank drunk|drive drove driven|eat ate eaten|"
+    "fall fell fallen|feel felt|fight fought|find found|fly flew flown|freeze froze frozen|get got|give gave given|"
+    "go went gone|grow grew grown|hear heard|hold held|keep kept|know knew known|lead led|leave left|lose lost|"
+    "make made|mean meant|meet met|pay paid|rise rose risen|run ran|say said|see saw seen|sell sold|send sent|"
+    "show shown|sing sang sung|sink sank sunk|sit sat|sleep slept|speak spoke spoken|spend spent|stand stood|"
+    "steal stole stolen|swim swam swum|take took taken|teach taught|tell told|think thought|throw threw thrown|"
+    "understand understood|wear wore worn|win won|write wrote written"
+)
+_PRESENT = {form: verb.split()[0] for verb in _IRREGULAR.split("|") for form in verb.split()}
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A sentence of a passage that is not a heading."""
@@ -91,6 +105,7 @@ def covered(wanted: Sequence[str], present: Sequence[str]) -> float:
 
 def alike(one: str, other: str) -> bool:
     """Whether two words are forms of one another (`drift`, `drifts`), as far as their beginnings tell."""
+    one, other = _PRESENT.get(one, one), _PRESENT.get(other, other)
     if one == other:
         return True
     shorter, longer = sorted((one, other), key=len)
@@ -123,7 +138,7 @@ def _same_name(name: str, other: str) -> bool:
 def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
     present = words(line.quote)
     share = covered(asked.content, present)
-    if not _has_kind(asked, line.quote):
+    if not has_kind(asked, line.quote):
         return None
     if len(hit.nearness) <= index:
         return share if share >= ENOUGH_WORDS else None
@@ -137,7 +152,7 @@ def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
     return score if near >= CLOSE and score >= ENOUGH else None
 
 
-def _has_kind(asked: Asked, text: str) -> bool:
+def has_kind(asked: Asked, text: str) -> bool:
     """Whether the text holds a thing of the kind that was asked for, beside what the question itself brought."""
     if asked.wanted is Wanted.NUMBER:
         return _NUMBER.search(text) is not None

@@ -7,6 +7,7 @@ from application.documents.question import understood
 from domain.document import Hit
 
 FEW = 2  # passages for a small model: each costs it about a second of reading
+NEARLY = 0.15  # a passage that answers so much worse than the best one is left out
 
 
 def answering(question: str, hits: Sequence[Hit], most: int = FEW) -> list[Hit]:
@@ -14,4 +15,5 @@ def answering(question: str, hits: Sequence[Hit], most: int = FEW) -> list[Hit]:
     the documents as a whole is answered by whatever was found."""
     if understood(question).overview:
         return list(hits[:most])
-    return list(dict.fromkeys(one.hit for one in evidence(question, hits)))[:most]
+    found = evidence(question, hits)
+    return list(dict.fromkeys(one.hit for one in found if one.score >= found[0].score - NEARLY))[:most]

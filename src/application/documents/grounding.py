@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from application.documents.evidence import Evidence, alike, covered, evidence
+from application.documents.evidence import Evidence, alike, covered, evidence, has_kind
 from application.documents.extractive import NOT_ANSWERED, extractive_answer, place, quoted
 from application.documents.question import Asked, understood
 from application.documents.sentences import sentences
@@ -75,7 +75,7 @@ async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hi
 
 def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
     """Whether this one line says what was said: its numbers with their units, its names, its sense (negated or
-    not), and nearly all of its words, the question's own aside."""
+    not), and nearly all of its words, the question's own aside - and says more than the question did."""
     line = one.line.text
     there = words(line)
     numbers = _numbers(said)
@@ -91,7 +91,11 @@ def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
         return False
     known = [*words(one.line.quote), *asked.content]
     content = [word for word in words(said) if word not in STOPWORDS and word not in _NEUTRAL]
-    return covered(content, known) >= 1 - FREE_SHARE
+    if covered(content, known) < 1 - FREE_SHARE:
+        return False
+    return has_kind(asked, said) and any(
+        covered([word], there) and not covered([word], asked.content) for word in content
+    )
 
 
 def _instead(said: str, question: str, found: Sequence[Evidence]) -> str:

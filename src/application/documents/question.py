@@ -106,3 +106,4 @@ _ASKING = frozenset(
     "many much long far often kind sort explain describe give name list mean means happen happens called exactly "
     "know say says said think document documents according based tutor question answer get one".split()
 )
+_KINDS_OF_TIME = frozenset(["year", "date", "day", "month", "time", "century"])

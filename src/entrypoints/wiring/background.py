@@ -12,7 +12,8 @@ from application.accounts.deliver_mail import DeliverMail
 from application.chat.engine import Replies
 from application.chat.settle import SettleAbandoned
 from application.jobs.work_off import WorkOff
-from domain.errors import StorageUnavailable
+from application.ports.knowledge import Knowledge
+from domain.errors import DomainError, StorageUnavailable
 from entrypoints.settings import Settings
 from entrypoints.wiring.shared_state import WorkerId
 
@@ -46,6 +47,9 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
         _mend("mail", (await container.get(DeliverMail)).forever),
         _mend("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
     ]
+    knowledge = await container.get(Knowledge)
+    if knowledge.own:
+        doing.append(_warm(knowledge))
     if jobs:
         work_off = await container.get(WorkOff)
         doing += [_mend("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
@@ -53,6 +57,12 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
         for chore in doing:
             stack.push_async_callback(_stopped, asyncio.create_task(chore))
         yield
+
+
+async def _warm(knowledge: Knowledge) -> None:
+    """The first question must not pay for loading the embedding model."""
+    with suppress(DomainError):
+        await knowledge.check()
 
 
 def _every(seconds: float, do: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:

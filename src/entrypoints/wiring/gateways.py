@@ -5,12 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
-from adapters.extraction.extractor import ProcessExtractor
 from dishka import Provider, Scope, provide
 from redis.asyncio import Redis
 
 from adapters.argon2.hasher import Argon2Hasher
 from adapters.clock import SystemClock
+from adapters.extraction.extractor import ProcessExtractor
 from adapters.http.client import http_client
 from adapters.http.llm_service import LlmService
 from adapters.http.openai_chat import OpenAiChat

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.disk.blobs import DiskBlobs
 from dishka import Provider, Scope, provide
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 import adapters.sql.mapping  # noqa: F401  (importing it maps the entities)
+from adapters.disk.blobs import DiskBlobs
 from adapters.sql.engine import database, reading
 from adapters.sql.health import DatabaseProbe
 from adapters.sql.jobs import SqlJobQueue

@@ -100,8 +100,7 @@ class HealthController(Controller):
     ) -> Response[Details | UnhealthyDetails]:
         """Upstreams too; which of them is in what condition is shown to admins only."""
         found = await check()
-        vital = await check.vital()
-        broken = any(condition is not Condition.HEALTHY for condition in vital.values())
+        broken = any(condition is not Condition.HEALTHY for condition in (await check.vital()).values())
         degraded = any(condition is not Condition.HEALTHY for condition in found.values())
         status = "unhealthy" if broken else "degraded" if degraded else "healthy"
         caller = caller_of(request)
