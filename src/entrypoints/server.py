@@ -8,8 +8,6 @@ is migrated and the embedded parts are up.
 import gc
 import signal
 import sys
-from functools import partial
-from importlib import import_module
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, TaskImpl
@@ -22,25 +20,21 @@ from entrypoints.http.edge import Edge
 from entrypoints.logs import configure_logging
 from entrypoints.runtime import resolve
 from entrypoints.settings import Settings, load_settings
+from entrypoints.wiring.application import create_app
 
 CONNECTIONS = 16384  # per worker, idle keep-alive ones included
+SPARE_S = 1  # between the end of the drain time and the end by force
 
 
 def create() -> Edge:
     """The application of one worker; called in the worker's process."""
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # until the server sets its own: the parent's would do nothing
+    for number in (signal.SIGTERM, signal.SIGINT):  # the parent's handlers would do nothing here
         signal.signal(number, signal.SIG_DFL)
     die_with_parent()
     settings = resolve(load_settings())
     configure_logging(settings.log_level)
-    watch = partial(install_drain, grace=settings.drain_seconds + 1.0)
-    application: Edge = import_module("entrypoints.wiring.application").create_app(
-        settings, watch_for_drain=watch
-    )
-    return application
+    by_force = settings.drain_seconds + SPARE_S
+    return create_app(settings, watch_for_drain=lambda drain: install_drain(drain, by_force))
 
 
 def listen(settings: Settings) -> None:
@@ -59,7 +53,7 @@ def listen(settings: Settings) -> None:
         backpressure=CONNECTIONS,
         factory=True,
         respawn_failed_workers=True,
-        workers_kill_timeout=settings.drain_seconds + 1,
+        workers_kill_timeout=settings.drain_seconds + SPARE_S,
         metrics_enabled=_metrics_possible(settings.metrics_port),
         metrics_port=settings.metrics_port or 9464,
         log_level=LogLevels.warning,
@@ -68,7 +62,6 @@ def listen(settings: Settings) -> None:
 
 def main() -> int:
     settings = load_settings()
-    import_module("entrypoints.wiring.application")
     gc.collect()
     gc.freeze()  # what is shared with the workers stays shared
     if not sys.stdin.readline():
@@ -80,7 +73,8 @@ def main() -> int:
 def _metrics_possible(port: int) -> bool:
     """A taken port would make the server hang at start: better none than that."""
     if port and not is_free("127.0.0.1", port):
-        print(f"METRICS_PORT {port} is taken: this server runs without metrics", file=sys.stderr, flush=True)  # noqa: T201 (a start-up warning) return False
+        sys.stderr.write(f"METRICS_PORT {port} is taken: this server runs without metrics\n")
+        return False
     return port != 0
 
 

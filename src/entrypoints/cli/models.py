@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 def weights_file(settings: Settings) -> Path:
     """The file the embedded model server is to run, the bundled one checked. Raises DataFileMissing or
     DataFileDamaged."""
-    return settings.llm_model_file or weights.bundled_model(settings.data_dir / "models")
+    return settings.llm_model_file or weights.bundled_model(settings.data_dir / "run")
 
 
 def _show_bundled(in_use: bool) -> bool:

@@ -1,5 +1,6 @@
 """Reading what clients send (contract 1.3), by hand: the contract is more tolerant than any validator."""
 
+import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,7 +14,8 @@ from litestar import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from domain.conversation import MAX_ID
-from domain.errors import Invalid, InvalidField
+from domain.errors import Invalid, InvalidField, MissingField
+from domain.text import require_storable
 from entrypoints.http.errors import UnsupportedMediaType
 
 MAX_PARTS = 64
@@ -24,9 +26,27 @@ UNSENT_WORDS = frozenset({"", "null", "undefined"})
 AnyRequest = Request[Any, Any, Any]
 
 
+class ClientLeft(Invalid):
+    """The client went away in the middle of its body: nobody will read this refusal."""
+
+
+async def _pieces(request: AnyRequest) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        yield message["body"]
+        more = message.get("more_body", False)
+
+
+async def _body(request: AnyRequest) -> bytes:
+    return b"".join([piece async for piece in _pieces(request)])
+
+
 async def json_object(request: AnyRequest) -> dict[str, Any]:
     """The body as one JSON object; an empty body is `{}`."""
-    body = await request.body()
+    body = await _body(request)
     if not body:
         return {}
     kind = _content_type(request)[0]
@@ -62,118 +82,39 @@ class UploadedFile:
 class Form:
     """Fields by name (the first of a repeated one counts); "" is not sent."""
 
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
     files: dict[str, UploadedFile] = field(default_factory=dict)
 
     def get(self, name: str) -> str | None:
-        return self.fields.get(name) or None
+        """A number, a boolean or a word, as text; in JSON these may come as what they are."""
+        value = self.fields.get(name)
+        if value is None:
+            return None
+        return require_storable(str(value).lower() if isinstance(value, bool) else str(value)) or None
+
+    def require(fields: Mapping[str, Any], *names: str, msg: str | None = None) -> None:
+    """Refuses a JSON object in which one of these is absent or empty."""
+    if any(fields.get(name) in (None, "") for name in names):
+        raise MissingField(msg)
 
 
-@asynccontextmanager
-async def form_of(request: AnyRequest, *, files: bool = False) -> AsyncIterator[Form]:
-    """The request's form, of any of the accepted types. Spooled files live as long as the context."""
-    kind, options = _content_type(request)
-    form = Form()
-    try:
-        if kind == "multipart/form-data":
-            await _read_multipart(request, options.get("boundary", ""), form)
-        elif body := await request.body():
-            form.fields = _simple_form(kind, body, json_allowed=not files)
-        yield form
-    finally:
-        for file in form.files.values():
-            file.content.close()
-
-
-def _simple_form(kind: str, body: bytes, *, json_allowed: bool) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    if kind == "application/x-www-form-urlencoded":
-        try:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=1000)
-        except ValueError as error:
-            raise Invalid("Malformed form data") from error
-        for name, value in pairs:
-            fields.setdefault(name, value)
-        return fields
-    if kind == "application/json" and json_allowed:
-        for name, value in _parsed(body).items():
-            if value is not None:
-                fields[name] = _as_text(name, value)
-        return fields
-    raise UnsupportedMediaType("Content-Type must be a form type")
-
-
-def _as_text(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | str):
-        return str(value)
-    raise InvalidField(f"Invalid value for '{name}'")
-
-
-async def _read_multipart(request: AnyRequest, boundary: str, form: Form) -> None:
-    part: MultipartSegment | None = None
-    sink: UploadedFile | bytearray = bytearray()
-    try:
-        with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
-            async for piece in request.stream():
-                for event in parser.parse(piece):
-                    if isinstance(event, MultipartSegment):
-                        part, sink = event, _sink(event, form)
-                    elif event:
-                        _pour(event, sink)
-                    elif part is not None:
-                        _close_part(part, sink, form)
-                        part = None
-    except (MultipartError, LookupError, ValueError) as error:
-        raise Invalid("Malformed form data") from error
-
-
-def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
-    if not part.filename:
-        return bytearray()
-    # the context of the form closes it; a temporary file vanishes when it is closed
-    file = UploadedFile(part.filename, tempfile.NamedTemporaryFile(prefix="vt-upload-"))  # noqa: SIM115
-    if part.name in form.files:
-        file.content.close()
-        return bytearray()
-    form.files[part.name] = file
-    return file
-
-
-def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray) -> None:
-    if isinstance(sink, UploadedFile):
-        sink.content.write(piece)
-        sink.size += len(piece)
-    elif len(sink) + len(piece) > MAX_TEXT_PART:
-        raise Invalid("Malformed form data")
-    else:
-        sink.extend(piece)
-
-
-def _close_part(part: MultipartSegment, sink: UploadedFile | bytearray, form: Form) -> None:
-    if isinstance(sink, UploadedFile):
-        sink.content.flush()
-    elif not part.filename:
-        form.fields.setdefault(part.name, sink.decode(part.charset or "utf-8"))
-
-
-def _content_type(request: AnyRequest) -> tuple[str, dict[str, str]]:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    return kind.strip().lower(), options
-
-
-def text(fields: Mapping[str, Any], name: str, default: str | None = None) -> str | None:
-    """A text field of a JSON object; `null` is absent, anything but text is refused."""
+def text(fields: Mapping[str, Any], name: str, msg: str | None = None) -> str:
+    """A text field of a JSON object, "" if absent; anything but storable text is refused, with `msg`."""
     value = fields.get(name)
     if value is None:
-        return default
+        return ""
     if not isinstance(value, str):
-        raise InvalidField(f"Invalid value for '{name}'")
-    return value
+        raise InvalidField(msg or f"Invalid value for '{name}'")
+    return require_storable(value)
 
 
-def code_of(fields: Mapping[str, Any], name: str = "code") -> str | None:
+def word(fields: Mapping[str, Any], name: str, default: str) -> str:
+    """A word of a closed list that somebody else checks: what is no text is none of its words."""
+    value = fields.get(name)
+    return default if value is None else str(value)
+
+
+def code_of(fields: Mapping[str, Any], name: str = "code") -> str:
     """A six-digit code: text, or an integer that lost its leading zeros."""
     value = fields.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999:
@@ -204,8 +145,7 @@ def paging(request: AnyRequest, default: int, cap: int) -> tuple[int, int]:
 
 
 def _clamped(value: str | None, default: int, cap: int) -> int:
-    try:
-        number = int(value or default)
-    except ValueError:
+    number = (value or "").strip()
+    if not re.fullmatch(r"[+-]?[0-9]+", number):
         return default
-    return min(max(number, 1), cap)
+    return min(max(int(number[:20]), 1), cap)

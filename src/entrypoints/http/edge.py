@@ -4,12 +4,14 @@ Paths are normalised, bodies bounded, CORS and security headers set, requests nu
 for answers that are given before or instead of routing.
 """
 
+import asyncio
 import json
 import logging
 import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,7 @@ LIMITS = {  # contract 1.4; everything else is a JSON route
     "/api/chat/upload": 51 * MB,
 }
 JSON_LIMIT = 256 * KB
+LINGER_BYTES, LINGER_S = 64 * MB, 5.0
 
 ALLOW_METHODS = "GET, POST, PUT, DELETE, OPTIONS"
 ALLOW_HEADERS = (
@@ -62,34 +65,36 @@ class Edge:
         scope.setdefault("state", {}).update(request_id=request_id, path_as_sent=path)
         scope["path"] = _SLASHES.sub("/", path).rstrip("/") or "/"
         exchange = Exchange(self, scope, request_id, headers.get(b"origin", b"").decode("latin-1"), send)
+        body = Body(receive, LIMITS.get(scope["path"], JSON_LIMIT))
         try:
-            await self._serve(scope, receive, exchange, headers)
+            await self._serve(scope, body, exchange, headers)
         except Exception as error:  # the edge of the process towards HTTP
             log.error("a bug", exc_info=error, extra={"request_id": request_id})
             await exchange.answer(500, "Internal Server Error", "internal")
         finally:
             exchange.log()
+        if b"expect" not in headers:  # who waits for our word before the body sends none after a refusal
+            await body.drain()
 
     async def _serve(
-        self, scope: Scope, receive: Receive, exchange: "Exchange", headers: dict[bytes, bytes]
+        self, scope: Scope, body: "Body", exchange: "Exchange", headers: dict[bytes, bytes]
     ) -> None:
         if scope["method"] == "OPTIONS":
             await exchange.preflight()
             return
-        if headers.get(b"content-encoding", b"identity") not in (b"identity", b""):
+        if headers.get(b"content-encoding", b"").strip().lower() not in (b"", b"identity"):
             await exchange.answer(415, "Content-Encoding is not supported", "unsupported_media_type")
             return
-        limit = LIMITS.get(scope["path"], JSON_LIMIT)
         announced = headers.get(b"content-length", b"0")
         if not announced.isdigit():
             await exchange.answer(400, *FRAMEWORK[400])
             return
-        if int(announced) > limit:
+        if int(announced) > body.limit:
             await exchange.answer(413, *FRAMEWORK[413])
             return
         if scope["method"] == "HEAD":
             scope["method"] = "GET"
-        await self.app(scope, _bounded(receive, limit), exchange.send)
+        await self.app(scope, body, exchange.send)
 
     def cors(self, path: str, origin: str) -> list[tuple[bytes, bytes]]:
         if not origin or path.startswith("/dev/"):
@@ -182,16 +187,32 @@ def _first_values(headers: Any) -> dict[bytes, bytes]:
     return values
 
 
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """Counts what really arrives: a lying or absent Content-Length gets nobody past the limit."""
-    got = 0
+class Body:
+    """What the client sends, as the application receives it: a lying or absent Content-Length gets nobody
+    past the limit."""
 
-    async def counted() -> Message:
-        nonlocal got
-        message = await receive()
-        got += len(message.get("body", b""))
-        if got > limit:
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.limit = limit
+        self._receive = receive
+        self._got = 0
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._next()
+        if self._got > self.limit:
             raise TooLarge
         return message
 
-    return counted
+    async def drain(self) -> None:
+        """Swallow what an early answer left unread, within reason: a client that is still sending when the
+        line is closed would never see the answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while not self._ended and self._got < LINGER_BYTES:
+                    await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._got += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)  # so it is after a disconnect
+        return message

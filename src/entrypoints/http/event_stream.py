@@ -22,18 +22,28 @@ class StreamTimes:
     heartbeat_s: float
 
 
-async def frames(running: RunningReply, heartbeat_s: float, after: int = 0) -> AsyncGenerator[bytes]:
-    """Whole events, those that are ready together in one piece; a comment when nothing happens for long."""
+async def frames(running: RunningReply, times: StreamTimes, after: int = 0) -> AsyncGenerator[bytes]:
+    """First an empty piece, when the status line need not be held any longer. Then whole events, those that
+    are ready together in one piece; a comment when nothing happens for long."""
     head = f"id: {running.reply.message}-"
     with Reader(running, after) as reader:
+        await running.begun(times.hold_s)
+        yield b""
         while not reader.finished:
-            first, fresh = await reader.next(heartbeat_s)
+            first, fresh = await reader.next(times.heartbeat_s)
             if fresh:
                 yield b"".join(
                     f"{head}{n}\ndata: ".encode() + event + b"\n\n" for n, event in enumerate(fresh, first)
                 )
             elif not reader.finished:
                 yield HEARTBEAT
+
+
+async def begun(frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """The same frames, once the answer has begun or the line was held long enough: from the first moment on
+    the reader counts as one."""
+    await anext(frames)
+    return frames
 
 
 class EventStream(ASGIResponse):

@@ -12,12 +12,13 @@ from application.accounts.logout import Logout
 from application.accounts.register import Register
 from application.accounts.send_verification import SendVerification
 from application.ports.clock import Clock
-from domain.errors import MissingField
-from entrypoints.http.bodies import code_of, json_object, text
+from entrypoints.http.bodies import code_of, json_object, require, text, word
 from entrypoints.http.client_address import ClientAddress
 from entrypoints.http.documentation import CODE, EMAIL, JSON, PASSWORD, TEXT, body, errors
 from entrypoints.http.policy import POLLING, PUBLIC, SIGNED, claims_of
 from entrypoints.http.wire import Said
+
+BAD_ADDRESS = "Invalid email address"
 
 
 class Registered(msgspec.Struct, omit_defaults=True):
@@ -55,11 +56,9 @@ class AccountsController(Controller):
     ) -> Said:
         """Send a six-digit code to an address; known and unknown addresses get the same answer."""
         fields = await json_object(request)
-        email = text(fields, "email")
-        if not email:
-            raise MissingField("Email required")
-        purpose = text(fields, "purpose", "register")
-        await send_verification(email, purpose or "register", client_address(request))
+        require(fields, "email", msg="Email required")
+        email = text(fields, "email", BAD_ADDRESS)
+        await send_verification(email, word(fields, "purpose", "register"), client_address(request))
         return Said("Verification code sent.")
 
     @post(
@@ -76,10 +75,9 @@ class AccountsController(Controller):
     async def register(self, request: Request[Any, Any, State], register: FromDishka[Register]) -> Registered:
         """Make an account for an address that a code has proven."""
         fields = await json_object(request)
-        email, password, code = text(fields, "email"), text(fields, "password"), code_of(fields)
-        if not (email and password and code):
-            raise MissingField
-        waits = await register(email, password, code, text(fields, "role") or "student")
+        require(fields, "email", "password", "code")
+        email, password = text(fields, "email", BAD_ADDRESS), text(fields, "password")
+        waits = await register(email, password, code_of(fields), word(fields, "role", "student"))
         return Registered("Registration successful", "pending" if waits else None)
 
     @post(
@@ -97,9 +95,8 @@ class AccountsController(Controller):
     ) -> Token:
         """Credentials in, token out. Send it as `Authorization: Bearer <token>`."""
         fields = await json_object(request)
+        require(fields, "email", "password")
         email, password = text(fields, "email"), text(fields, "password")
-        if not (email and password):
-            raise MissingField
         return Token(await login(email, password, client_address(request)))
 
     @get("/token_status", opt=POLLING, responses=errors(token=True), security=[{"token": []}])

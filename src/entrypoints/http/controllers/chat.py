@@ -13,11 +13,11 @@ from application.accounts.authenticate import Caller
 from application.chat.ask import Ask
 from application.chat.open_session import OpenSession
 from application.ports.persistence import MessageLine, Reading, SessionLine
-from domain.conversation import MessageId, SessionId, SessionNotFound, id_of
+from domain.conversation import MessageId, SessionId, SessionNotFound, acceptable_question, id_of
 from domain.errors import InvalidField
 from entrypoints.http.bodies import form_boolean, form_of, json_object, paging, query
 from entrypoints.http.documentation import FORM, ID, JSON, TEXT, Moment, body, errors
-from entrypoints.http.event_stream import EventStream, StreamTimes, frames
+from entrypoints.http.event_stream import EventStream, StreamTimes, begun, frames
 from entrypoints.http.policy import USER
 from entrypoints.http.wire import iso
 
@@ -138,18 +138,19 @@ class ChatController(Controller):
     ) -> EventStream:
         """Ask, and read the answer as it is written."""
         async with form_of(request) as form:
-            question = form.get("message")
+            question = acceptable_question(form.text("message"), ask.max_chars)
             session = id_of(form.get("session_id"), "Invalid session ID")
             documents = form.get("use_documents") or "auto"
         wanted = None if documents.strip().lower() == "auto" else form_boolean(documents, "use_documents")
         running = await ask(caller.account.id, question, SessionId(session) if session else None, wanted)
-        await running.begun(times.hold_s)
         reply = running.reply
+        stream = await begun(frames(running, times))
         if reply.failure is not None and not reply.text:
+            await stream.aclose()
             reply.failure.extra["session_id"] = reply.session
             raise reply.failure
         headers = {"X-Session-Id": str(reply.session), "X-Message-Id": str(reply.message)}
-        return EventStream(frames(running, times.heartbeat_s), headers)
+        return EventStream(stream, headers)
 
 
 def _session(line: SessionLine) -> SessionItem:

@@ -1,0 +1,37 @@
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from typing_extensions import override
+
+from adapters.jwt.tokens import JwtTokens
+from application.ports.credentials import PasswordHasher
+
+NOBODY = "-"
+
+
+@dataclass(eq=False)
+class FakePasswordHasher(PasswordHasher):
+    """Hashes in no time. `strength` is today's: hashes of another one are outdated."""
+
+    strength: int = 2
+    verified: list[str] = field(default_factory=list)  # the hash of each verification, or NOBODY
+    hashed: int = 0
+
+    @override
+    async def hash(self, password: str) -> str:
+        self.hashed += 1
+        return f"{self.strength}${self.hashed}${password}"
+
+    @override
+    async def verify(self, password: str, hash: str | None) -> bool:
+        self.verified.append(hash or NOBODY)
+        return hash is not None and hash.partition("$")[2].partition("$")[2] == password
+
+    @override
+    def outdated(self, hash: str) -> bool:
+        return hash.partition("$")[0] != str(self.strength)
+
+
+def some_tokens(key: str = "k" * 32, life: timedelta = timedelta(hours=5)) -> JwtTokens:
+    """The real ones: they are pure."""
+    return JwtTokens(key, life)

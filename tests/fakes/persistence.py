@@ -1,0 +1,549 @@
+"""A database in memory: units of work one after another, undone unless committed, ids never given twice."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from typing_extensions import override
+
+from application.ports.persistence import (
+    Account,
+    ActionLog,
+    FileLine,
+    Files,
+    JobQueue,
+    Jobs,
+    Listed,
+    MessageLine,
+    Messages,
+    Notifications,
+    Reading,
+    SessionLine,
+    Sessions,
+    Shelf,
+    TutorRequests,
+    Users,
+    Work,
+    WorkFactory,
+)
+from domain.conversation import (
+    ChatSession,
+    MemoryId,
+    Message,
+    MessageId,
+    MessageState,
+    SessionId,
+    Speaker,
+)
+from domain.document import FileId, IndexState, NameTaken, StoredFile
+from domain.errors import DomainError, StorageUnavailable
+from domain.job import Job, JobId, JobKind, JobState
+from domain.user import EmailTaken, Role, Status, User, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    user: UserId
+    title: str
+    message: str
+    type: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    operator: str
+    role: str
+    action: str
+    target: UserId
+    target_email: str
+    at: datetime
+    details: dict[str, object] | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TutorRequest:
+    user: UserId
+    reason: str
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class JobRow:
+    id: JobId
+    kind: JobKind
+    payload: dict[str, object]
+    dedup_key: str
+    run_at: datetime
+    state: JobState = JobState.WAITING
+    attempts: int = 0
+    owner: str | None = None
+    lease_until: datetime | None = None
+    error: str | None = None
+
+    @property
+    def unfinished(self) -> bool:
+        return self.state in (JobState.WAITING, JobState.RUNNING)
+
+
+@dataclass
+class Tables:
+    users: dict[UserId, User] = field(default_factory=dict)
+    sessions: dict[SessionId, ChatSession] = field(default_factory=dict)
+    messages: dict[MessageId, Message] = field(default_factory=dict)
+    files: dict[FileId, StoredFile] = field(default_factory=dict)
+    notifications: list[Note] = field(default_factory=list)
+    log: list[LogLine] = field(default_factory=list)
+    tutor_requests: list[TutorRequest] = field(default_factory=list)
+    jobs: dict[JobId, JobRow] = field(default_factory=dict)
+
+
+class FakeDatabase:
+    """What was committed is in `tables`. `down`: nobody reaches it; `failing_commits`: so many of the next
+    commits are lost."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+        self.down = False
+        self.failing_commits = 0
+        self.commits = 0
+        self.open = 0  # units of work in progress
+        self._ids = {kind: count(1) for kind in ("user", "session", "message", "file", "memory", "job")}
+        self._turn = asyncio.Lock()
+
+    def next_id(self, kind: str) -> int:
+        return next(self._ids[kind])
+
+    def reachable(self) -> None:
+        if self.down:
+            raise StorageUnavailable
+
+    def commit(self, tables: Tables) -> None:
+        self.reachable()
+        if self.failing_commits:
+            self.failing_commits -= 1
+            raise StorageUnavailable
+        self.tables = deepcopy(tables)
+        self.commits += 1
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator["FakeWork"]:
+        self.reachable()
+        async with self._turn:
+            self.open += 1
+            try:
+                yield FakeWork(self)
+            finally:
+                self.open -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class FakeWorkFactory(WorkFactory):
+    database: FakeDatabase
+
+    @override
+    def __call__(self) -> AbstractAsyncContextManager[Work]:
+        return self.database.work()
+
+
+class FakeWork(Work):
+    def __init__(self, database: FakeDatabase) -> None:
+        self.database = database
+        self.tables = deepcopy(database.tables)
+        self.added: list[tuple[str, User | ChatSession | Message | StoredFile]] = []
+        self.users = _Users(self)
+        self.sessions = _Sessions(self)
+        self.messages = _Messages(self)
+        self.files = _Files(self)
+        self.notifications = _Notifications(self)
+        self.log = _Log(self)
+        self.tutor_requests = _TutorRequests(self)
+        self.jobs = _Jobs(self)
+
+    @override
+    async def flush(self) -> None:
+        await self.pause()
+        added, self.added = self.added, []
+        for kind, entity in added:
+            match entity:
+                case User():
+                    entity.id = UserId(self.database.next_id(kind))
+                    self.tables.users[entity.id] = entity
+                case ChatSession():
+                    entity.id = SessionId(self.database.next_id(kind))
+                    self.tables.sessions[entity.id] = entity
+                case Message():
+                    entity.id = MessageId(self.database.next_id(kind))
+                    self.tables.messages[entity.id] = entity
+                case StoredFile():
+                    entity.id = FileId(self.database.next_id(kind))
+                    self.tables.files[entity.id] = entity
+        self._check_constraints()
+
+    @override
+    async def commit(self) -> None:
+        await self.flush()
+        self.database.commit(self.tables)
+
+    async def pause(self) -> None:
+        """Every statement is a chance for others to run, and for the database to be gone."""
+        await asyncio.sleep(0)
+        self.database.reachable()
+
+    def _check_constraints(self) -> None:
+        files = self.tables.files.values()
+        _unique((user.email for user in self.tables.users.values()), EmailTaken)
+        _unique(((f.user_id, f.stored_name) for f in files if f.user_id), NameTaken)
+        _unique(((f.user_id, f.index_name) for f in files if f.user_id and f.index_name), NameTaken)
+
+
+def _unique(values: Iterable[Hashable], refusal: Callable[[], DomainError]) -> None:
+    listed = list(values)
+    if len(set(listed)) < len(listed):
+        raise refusal()
+
+
+@dataclass(frozen=True, slots=True)
+class _Users(Users):
+    work: FakeWork
+
+    @override
+    def add(self, user: User) -> None:
+        self.work.added.append(("user", user))
+
+    @override
+    async def get(self, id: UserId) -> User | None:
+        await self.work.pause()
+        return self.work.tables.users.get(id)
+
+    @override
+    async def by_email(self, email: str) -> User | None:
+        await self.work.pause()
+        return next((user for user in self.work.tables.users.values() if user.email == email), None)
+
+    @override
+    async def with_role(self, role: Role) -> Sequence[User]:
+        await self.work.pause()
+        return [user for user in self.work.tables.users.values() if user.role is role]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sessions(Sessions):
+    work: FakeWork
+
+    @override
+    async def new_memory(self) -> MemoryId:
+        await self.work.pause()
+        return MemoryId(self.work.database.next_id("memory"))
+
+    @override
+    def add(self, session: ChatSession) -> None:
+        self.work.added.append(("session", session))
+
+    @override
+    async def get(self, id: SessionId) -> ChatSession | None:
+        await self.work.pause()
+        return self.work.tables.sessions.get(id)
+
+    @override
+    async def newest_of(self, owner: UserId, since: datetime) -> ChatSession | None:
+        await self.work.pause()
+        mine = [s for s in self.work.tables.sessions.values() if s.owner == owner and s.updated_at >= since]
+        return max(mine, key=lambda session: (session.updated_at, session.id), default=None)
+
+    @override
+    async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
+        await self.work.pause()
+        if session := self.work.tables.sessions.get(id):
+            session.message_count += n
+            session.updated_at = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Messages(Messages):
+    work: FakeWork
+
+    @override
+    def add(self, message: Message) -> None:
+        self.work.added.append(("message", message))
+
+    @override
+    async def get(self, id: MessageId) -> Message | None:
+        await self.work.pause()
+        return self.work.tables.messages.get(id)
+
+    @override
+    async def settle(
+        self, id: MessageId, state: MessageState, content: str, sources: list[dict[str, object]] | None
+    ) -> bool:
+        await self.work.pause()
+        message = self.work.tables.messages.get(id)
+        if message is None or message.state is not MessageState.STREAMING:
+            return False
+        message.state, message.content, message.sources = state, content, sources
+        return True
+
+    @override
+    async def streaming(self) -> Sequence[Message]:
+        await self.work.pause()
+        return [m for m in self.work.tables.messages.values() if m.state is MessageState.STREAMING]
+
+
+def _variants(names: Iterable[str | None], name: str) -> set[str]:
+    stem, dot, extension = name.rpartition(".")
+    if not dot:
+        stem, extension = name, ""
+    pattern = re.compile(re.escape(stem) + r"(-\d+)?" + re.escape(dot + extension))
+    return {taken for taken in names if taken and pattern.fullmatch(taken)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Files(Files):
+    work: FakeWork
+
+    @override
+    def add(self, file: StoredFile) -> None:
+        self.work.added.append(("file", file))
+
+    @override
+    async def get(self, id: FileId) -> StoredFile | None:
+        await self.work.pause()
+        return self.work.tables.files.get(id)
+
+    @override
+    async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
+        await self.work.pause()
+        return _variants((f.stored_name for f in self._of(owner)), stored_name)
+
+    @override
+    async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:
+        await self.work.pause()
+        return _variants((f.index_name for f in self._of(owner)), index_name)
+
+    @override
+    async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None:
+        await self.work.pause()
+        if file := self.work.tables.files.get(id):
+            file.rag_status, file.rag_error = status, error
+
+    def _of(self, owner: UserId) -> list[StoredFile]:
+        return [file for file in self.work.tables.files.values() if file.user_id == owner]
+
+
+@dataclass(frozen=True, slots=True)
+class _Notifications(Notifications):
+    work: FakeWork
+
+    @override
+    async def add(self, user: UserId, title: str, message: str, type: str, now: datetime) -> None:
+        await self.work.pause()
+        self.work.tables.notifications.append(Note(user, title, message, type, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Log(ActionLog):
+    work: FakeWork
+
+    @override
+    async def record(
+        self,
+        operator: User,
+        action: str,
+        target: User,
+        now: datetime,
+        details: dict[str, object] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        await self.work.pause()
+        line = LogLine(
+            operator.email, operator.role.value, action, target.id, target.email, now, details, reason
+        )
+        self.work.tables.log.append(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _TutorRequests(TutorRequests):
+    work: FakeWork
+
+    @override
+    async def add(self, user: UserId, reason: str, now: datetime) -> None:
+        await self.work.pause()
+        self.work.tables.tutor_requests.append(TutorRequest(user, reason, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Jobs(Jobs):
+    work: FakeWork
+
+    @override
+    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime) -> None:
+        await self.work.pause()
+        jobs = self.work.tables.jobs
+        if any(row.dedup_key == dedup_key and row.unfinished for row in jobs.values()):
+            return
+        id = JobId(self.work.database.next_id("job"))
+        jobs[id] = JobRow(id=id, kind=kind, payload=deepcopy(payload), dedup_key=dedup_key, run_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeJobQueue(JobQueue):
+    database: FakeDatabase
+
+    @override
+    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
+        self.database.reachable()
+        await asyncio.sleep(0)
+        due = [row for row in self._rows.values() if _is_due(row, now)]
+        if not due:
+            return None
+        row = min(due, key=lambda row: (row.run_at, row.id))
+        row.state, row.owner, row.lease_until = JobState.RUNNING, owner, now + lease
+        row.attempts += 1
+        return Job(row.id, row.kind, deepcopy(row.payload), row.attempts, row.lease_until)
+
+    @override
+    async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
+        row = self._ours(job, owner)
+        if row is not None:
+            row.lease_until = lease_until
+        return row is not None
+
+    @override
+    async def finish(self, job: JobId, owner: str) -> None:
+        if row := self._ours(job, owner):
+            row.state, row.owner, row.lease_until = JobState.DONE, None, None
+
+    @override
+    async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
+        if row := self._ours(job, owner):
+            row.state = JobState.WAITING if retry_at else JobState.FAILED
+            row.run_at = retry_at or row.run_at
+            row.owner, row.lease_until, row.error = None, None, error[:200]
+
+    @property
+    def _rows(self) -> dict[JobId, JobRow]:
+        return self.database.tables.jobs
+
+    def _ours(self, job: JobId, owner: str) -> JobRow | None:
+        self.database.reachable()
+        row = self._rows.get(job)
+        return row if row and row.owner == owner and row.state is JobState.RUNNING else None
+
+
+def _is_due(row: JobRow, now: datetime) -> bool:
+    if row.state is JobState.WAITING:
+        return row.run_at <= now
+    return row.state is JobState.RUNNING and row.lease_until is not None and row.lease_until < now
+
+
+@dataclass(frozen=True, slots=True)
+class FakeReading(Reading):
+    database: FakeDatabase
+
+    @override
+    async def account(self, id: UserId) -> Account | None:
+        user = self._tables.users.get(id)
+        return user and Account(user.id, user.email, user.role, user.status is Status.BANNED)
+
+    @override
+    async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:
+        mine = [session for session in self._tables.sessions.values() if session.owner == owner]
+        mine.sort(key=lambda session: (session.updated_at, session.id), reverse=True)
+        lines = [
+            SessionLine(s.id, s.title, s.created_at, s.updated_at, s.message_count, s.is_favorite)
+            for s in mine
+        ]
+        return Listed(len(lines), lines[offset : offset + limit])
+
+    @override
+    async def messages(
+        self, owner: UserId, session: SessionId, limit: int, before: MessageId | None
+    ) -> Sequence[MessageLine] | None:
+        found = self._tables.sessions.get(session)
+        if found is None or found.owner != owner:
+            return None
+        lines = [
+            MessageLine(
+                id=message.id,
+                role=message.speaker,
+                content=message.content,
+                created_at=message.created_at,
+                file_type=message.file_type,
+                file_path=message.file_path,
+                file_id=None if message.file_id is None else FileId(message.file_id),
+                interrupted=message.state in (MessageState.INTERRUPTED, MessageState.FAILED),
+                sources=deepcopy(message.sources),
+            )
+            for message in self._tables.messages.values()
+            if message.session_id == session and (before is None or message.id < before) and _visible(message)
+        ]
+        return lines[-limit:]
+
+    @override
+    async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
+        mine = [
+            file
+            for file in self._tables.files.values()
+            if file.user_id == owner and not file.public and file.deleted_at is None
+        ]
+        lines = [
+            FileLine(
+                message_id=file.message_id,
+                file_id=file.id,
+                filename=file.original_name,
+                file_type=file.kind,
+                file_path=file.path,
+                content=self._content_of(file.message_id),
+                created_at=file.created_at,
+                session_id=file.session_id,
+                size=file.size,
+                rag_status=file.rag_status,
+            )
+            for file in sorted(mine, key=lambda file: -file.id)
+        ]
+        return Listed(len(lines), lines[offset : offset + limit])
+
+    @override
+    async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
+        found = self._tables.files.get(file)
+        return (found.rag_status, found.rag_error) if found else (None, None)
+
+    @override
+    async def shelf(self, reader: UserId, session: SessionId) -> Shelf:
+        indexed = [
+            file
+            for file in self._within_reach(reader)
+            if file.rag_status is IndexState.INDEXED and file.deleted_at is None
+        ]
+        return Shelf([f.original_name for f in indexed if f.session_id == session], bool(indexed))
+
+    @override
+    async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
+        return {
+            file.index_name: None if file.deleted_at else file.original_name
+            for file in self._within_reach(reader)
+            if file.index_name in index_names and file.index_name is not None
+        }
+
+    @property
+    def _tables(self) -> Tables:
+        self.database.reachable()
+        return self.database.tables
+
+    def _within_reach(self, reader: UserId) -> list[StoredFile]:
+        return [file for file in self._tables.files.values() if file.user_id == reader or file.public]
+
+    def _content_of(self, id: MessageId | None) -> str | None:
+        message = self._tables.messages.get(id) if id is not None else None
+        return message.content if message else None
+
+
+def _visible(message: Message) -> bool:
+    ended = message.state is not MessageState.STREAMING and bool(message.content)
+    return message.speaker is Speaker.USER or ended
