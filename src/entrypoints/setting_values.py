@@ -28,7 +28,7 @@ PLACEHOLDERS = re.compile(
     r"|example|placeholder|password|insecure|default|qwerty|deadbeef|development"
 )
 WEAKEST_SECRET = 32  # bytes
-PASSWORD_IN_URL = re.compile(r"://([^/@:]*):[^/]*@")
+PASSWORD_IN_URL = re.compile(r"://([^/@:]*):.*@")
 
 
 def without_password(url: str) -> str:
@@ -103,11 +103,22 @@ def url(*schemes: str) -> Callable[[str], str]:
             raise ValueError(f"is not a URL: {shown!r}") from None
         if parts.scheme not in schemes:
             raise ValueError(f"must be {expected}, not {shown!r}")
-        if re.search(r"\s", value) or not (parts.hostname or (parts.scheme == "unix" and parts.path)):
+        by_socket = parts.scheme == "unix" and parts.path  # of Redis; PostgreSQL's stands in the query
+        if re.search(r"\s", value) or not (parts.hostname or by_socket or "host=" in parts.query):
             raise ValueError(f"names no host: {shown!r}")
         return value.rstrip("/")
 
     return parse
+
+
+def redis(value: str) -> str:
+    """One server, or several sentinels separated by commas."""
+    scheme, _, rest = value.partition("://")
+    if scheme != "redis+sentinel":
+        return url(*REDIS_SCHEMES)(value)
+    for sentinel in rest.partition("/")[0].split(","):
+        url(scheme)(f"{scheme}://{sentinel}")
+    return value
 
 
 def embedded_or(parse: Callable[[str], T]) -> Callable[[str], T | str]:

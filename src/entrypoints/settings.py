@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from entrypoints.env_file import read_env_file
-from entrypoints.kept_secrets import kept_secret
+from entrypoints.kept_secrets import kept_secret, private_folder
 from entrypoints.setting_table import Settings as Settings
 from entrypoints.setting_table import Spec, specs
 from entrypoints.setting_values import EMBEDDED, weakness
@@ -52,7 +52,8 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     """
     if environ is None:
         environ = os.environ
-        env_file = env_file or (checkout() or Path.cwd()) / ".env"
+        other = environ.get("ENV_FILE")
+        env_file = env_file or (Path(other) if other else (checkout() or Path.cwd()) / ".env")
     return _Reading(environ, env_file).settings()
 
 
@@ -196,15 +197,13 @@ class _Reading:
             self.problems.append("SECRET_KEY and JWT_SECRET_KEY must differ: each key serves one purpose")
 
     def _generate_secrets(self) -> None:
-        folder = self.values["DATA_DIR"] / "secrets"
+        data = self.values["DATA_DIR"]
         for name in GENERATED:
             if self.values[name] is None:
                 try:
-                    self.values[name] = kept_secret(folder, name.lower())
+                    self.values[name] = kept_secret(private_folder(data) / "secrets", name.lower())
                 except OSError as error:
-                    raise SettingsError(
-                        [f"DATA_DIR {folder.parent} cannot be used: {error.strerror}"]
-                    ) from error
+                    raise SettingsError([f"DATA_DIR {data} cannot be used: {error.strerror}"]) from error
                 self.origins[name] = "generated"
 
     def _runtime_dir(self) -> Path:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from application.ports.passages import Found, Passages, Vector
 from domain.document import FileId, Passage
 from domain.user import UserId
-from domain.words import words
+from domain.words import index_text, words
 
 
 @dataclass(eq=False)
@@ -36,7 +36,7 @@ class FakePassages(Passages):
 
     @override
     async def matching(self, reader: UserId, words: Sequence[str], limit: int) -> list[Found]:
-        visible = [(passage, _stems(passage.text)) for passage, _, _ in self._visible(reader)]
+        visible = [(passage, _stems(index_text(passage.text))) for passage, _, _ in self._visible(reader)]
         wanted = {stem for word in words for stem in _stems(word)}
         weight = {
             word: math.log(1 + len(visible) / (1 + sum(word in stems for _, stems in visible)))

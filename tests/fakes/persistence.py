@@ -133,14 +133,20 @@ class FakeDatabase:
         self.commits += 1
 
     @asynccontextmanager
-    async def work(self) -> AsyncIterator["FakeWork"]:
+    async def turn(self) -> AsyncIterator[Tables]:
+        """What was committed, with nobody else at work on it."""
         self.reachable()
         async with self._turn:
             self.open += 1
             try:
-                yield FakeWork(self)
+                yield self.tables
             finally:
                 self.open -= 1
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator["FakeWork"]:
+        async with self.turn():
+            yield FakeWork(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,43 +403,41 @@ class FakeJobQueue(JobQueue):
 
     @override
     async def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
-        self.database.reachable()
-        await asyncio.sleep(0)
-        due = [row for row in self._rows.values() if _is_due(row, now)]
-        if not due:
-            return None
-        row = min(due, key=lambda row: (row.run_at, row.id))
-        row.state, row.owner, row.lease_until = JobState.RUNNING, owner, now + lease
-        row.attempts += 1
-        return Job(row.id, row.kind, deepcopy(row.payload), row.attempts, row.lease_until)
+        async with self.database.turn() as tables:
+            due = [row for row in tables.jobs.values() if _is_due(row, now)]
+            if not due:
+                return None
+            row = min(due, key=lambda row: (row.run_at, row.id))
+            row.state, row.owner, row.lease_until = JobState.RUNNING, owner, now + lease
+            row.attempts += 1
+            return Job(row.id, row.kind, deepcopy(row.payload), row.attempts, row.lease_until)
 
     @override
     async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
-        row = self._ours(job, owner)
-        if row is not None:
-            row.lease_until = lease_until
-        return row is not None
+        async with self._ours(job, owner) as row:
+            if row is not None:
+                row.lease_until = lease_until
+            return row is not None
 
     @override
     async def finish(self, job: JobId, owner: str) -> None:
-        if row := self._ours(job, owner):
-            row.state, row.owner, row.lease_until = JobState.DONE, None, None
+        async with self._ours(job, owner) as row:
+            if row is not None:
+                row.state, row.owner, row.lease_until = JobState.DONE, None, None
 
     @override
     async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
-        if row := self._ours(job, owner):
-            row.state = JobState.WAITING if retry_at else JobState.FAILED
-            row.run_at = retry_at or row.run_at
-            row.owner, row.lease_until, row.error = None, None, error[:200]
+        async with self._ours(job, owner) as row:
+            if row is not None:
+                row.state = JobState.WAITING if retry_at else JobState.FAILED
+                row.run_at = retry_at or row.run_at
+                row.owner, row.lease_until, row.error = None, None, error[:200]
 
-    @property
-    def _rows(self) -> dict[JobId, JobRow]:
-        return self.database.tables.jobs
-
-    def _ours(self, job: JobId, owner: str) -> JobRow | None:
-        self.database.reachable()
-        row = self._rows.get(job)
-        return row if row and row.owner == owner and row.state is JobState.RUNNING else None
+    @asynccontextmanager
+    async def _ours(self, job: JobId, owner: str) -> AsyncIterator[JobRow | None]:
+        async with self.database.turn() as tables:
+            row = tables.jobs.get(job)
+            yield row if row and row.owner == owner and row.state is JobState.RUNNING else None
 
 
 def _is_due(row: JobRow, now: datetime) -> bool:
@@ -449,7 +453,9 @@ class FakeReading(Reading):
     @override
     async def account(self, id: UserId) -> Account | None:
         user = self._tables.users.get(id)
-        return user and Account(user.id, user.email, user.role, user.status is Status.BANNED)
+        if user is None:
+            return None
+        return Account(user.id, user.email, user.role, user.status is Status.BANNED)
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

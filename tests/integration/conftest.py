@@ -19,6 +19,11 @@ def redis(valkey: Valkey) -> Iterator["Redis[bytes]"]:
         yield client
 
 
+@pytest.fixture
+def valkey_url(valkey: Valkey) -> str:
+    return valkey.url
+
+
 @pytest.fixture(scope="session")
 async def llm() -> AsyncIterator[LlmServiceServer]:
     async with LlmServiceServer() as server:
@@ -26,7 +31,9 @@ async def llm() -> AsyncIterator[LlmServiceServer]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, redis: "Redis[bytes]", valkey: Valkey, llm: LlmServiceServer) -> AsyncIterator[House]:
+async def house(
+    tmp_path: Path, redis: "Redis[bytes]", valkey: Valkey, llm: LlmServiceServer
+) -> AsyncIterator[House]:
     """A fresh installation: SQLite, Valkey, our own index, an LLM service."""
     async with a_house(tmp_path, REDIS_URL=valkey.url, LLM_URL=llm.url) as house:
         yield house

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,15 @@ class House:
         registered = await self.register(email)
         assert registered.status_code == 201, registered.text
         return await self.login(email)
+
+    async def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Straight at the (SQLite) database, past the application; what it returns."""
+        return await asyncio.to_thread(self._sql, statement)
+
+    def _sql(self, statement: str) -> list[tuple[Any, ...]]:
+        file = self.settings.sqlalchemy_url.rpartition("///")[2]
+        with closing(sqlite3.connect(f"/{file.lstrip('/')}", timeout=5)) as database, database:
+            return database.execute(statement).fetchall()
 
     async def login(self, email: str, password: str = PASSWORD) -> "User":
         answer = await self.client.post("/api/login", json={"email": email, "password": password})
@@ -153,7 +163,12 @@ class Told:
 
 def settings_for(folder: Path, **environ: str) -> Settings:
     """Settings of an installation in this folder; nothing of the machine's own environment counts."""
-    defaults = {"DATA_DIR": str(folder), "METRICS_PORT": "0", "CHAT_RATE_PER_MINUTE": "0", "DRAIN_SECONDS": "1"}
+    defaults = {
+        "DATA_DIR": str(folder),
+        "METRICS_PORT": "0",
+        "CHAT_RATE_PER_MINUTE": "0",
+        "DRAIN_SECONDS": "1",
+    }
     return load_settings({**defaults, **environ})
 
 

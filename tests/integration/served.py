@@ -70,12 +70,14 @@ class Served:
 @asynccontextmanager
 async def served(folder: Path, **environ: str) -> AsyncIterator[Served]:
     """A server with this data folder on a free port, ready; stopped at the end."""
+    settings = settings_for(folder / "data", **environ)
     port = free_port()
     output = folder / "serve.out"
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
+        "ENV_FILE": os.devnull,  # the developer's own .env is none of ours
         "DATA_DIR": str(folder / "data"),
         "PORT": str(port),
         "METRICS_PORT": "0",
@@ -94,7 +96,6 @@ async def served(folder: Path, **environ: str) -> AsyncIterator[Served]:
         )
     url = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
-        settings = settings_for(folder / "data", **{k: v for k, v in environ.items() if k.isupper()})
         one = Served(process, House(url, settings, client), output)
         try:
             await _until_ready(one)

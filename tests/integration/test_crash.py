@@ -64,7 +64,9 @@ async def slow_llm() -> Any:
         yield server
 
 
-async def test_a_power_cut_in_mid_answer_loses_no_question(tmp_path: Path, slow_llm: LlmServiceServer) -> None:
+async def test_a_power_cut_in_mid_answer_loses_no_question(
+    tmp_path: Path, slow_llm: LlmServiceServer
+) -> None:
     async with served(tmp_path, LLM_URL=slow_llm.url) as one:
         ann = await one.house.user()
         session, heard = await listen(ann, "Tell me everything.", chunks=40)

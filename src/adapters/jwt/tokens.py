@@ -17,6 +17,7 @@ from application.ports.credentials import (
     Tokens,
     WrongTokenType,
 )
+from domain.conversation import MAX_ID
 from domain.user import User, UserId
 
 ALGORITHM = "HS256"
@@ -25,6 +26,13 @@ MAX_LENGTH = 4096
 
 def key_id(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+def _user(sub: str) -> UserId:
+    id = int(sub)
+    if not 0 < id <= MAX_ID:  # no database could look it up
+        raise ValueError
+    return UserId(id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class JwtTokens(Tokens):
             if fields["type"] != "access":
                 raise WrongTokenType
             claims = Claims(
-                user=UserId(int(fields["sub"])),
+                user=_user(fields["sub"]),
                 jti=str(UUID(fields["jti"])),
                 issued_at=datetime.fromtimestamp(fields["iat"], UTC),
                 expires_at=datetime.fromtimestamp(fields["exp"], UTC),

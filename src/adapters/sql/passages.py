@@ -67,11 +67,14 @@ class SqlPassages(Passages):
     async def replace(self, file: FileId, passages: Sequence[tuple[Passage, Vector]], model: str) -> None:
         p = t.passages.c
         async with connected(self.sessions) as session:
-            await session.execute(delete(t.passages).where(p.file_id == file))
-            still_there = select(t.stored_files.c.id).where(
-                t.stored_files.c.id == file, t.stored_files.c.deleted_at.is_(None)
+            still_there = (
+                select(t.stored_files.c.id)
+                .where(t.stored_files.c.id == file, t.stored_files.c.deleted_at.is_(None))
+                .with_for_update()  # two who replace at once take turns, and deleting waits
             )
-            if passages and (await session.execute(still_there)).first() is not None:
+            kept = (await session.execute(still_there)).first() is not None
+            await session.execute(delete(t.passages).where(p.file_id == file))
+            if passages and kept:
                 rows = [
                     {
                         "file_id": file,

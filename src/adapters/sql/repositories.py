@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -227,7 +227,8 @@ class SqlJobs(Jobs):
     async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime) -> None:
         dialect = self.session.get_bind().dialect.name
         build = sqlite_insert if dialect == "sqlite" else postgresql_insert
-        unfinished = t.jobs.c.state.in_([JobState.WAITING, JobState.RUNNING])
+        # spelled out: with parameters PostgreSQL's generic plan does not recognise the partial index
+        unfinished = text(f"state IN ('{JobState.WAITING}', '{JobState.RUNNING}')")
         await self.session.execute(
             build(t.jobs)
             .values(

@@ -105,13 +105,22 @@ def covered(wanted: Sequence[str], present: Sequence[str]) -> float:
 
 def alike(one: str, other: str) -> bool:
     """Whether two words are forms of one another (`drift`, `drifts`), as far as their beginnings tell."""
-    one, other = _PRESENT.get(one, one), _PRESENT.get(other, other)
+    one, other = _spelled(one), _spelled(other)
     if one == other:
         return True
     shorter, longer = sorted((one, other), key=len)
     if len(longer) - len(shorter) > 4 or is_cjk(shorter) or not shorter.isalpha() or not longer.isalpha():
         return False
     return len(shorter) >= 4 and longer.startswith(shorter[: max(4, len(shorter) - 2)])
+
+
+def _spelled(word: str) -> str:
+    """Irregular verbs in their plain form, British spelling like American."""
+    word = _PRESENT.get(word, word)
+    stem, plural = (word[:-1], "s") if word.endswith("res") else (word, "")
+    if len(stem) > 4 and stem.endswith("re"):
+        word = f"{stem[:-2]}er{plural}"
+    return word.replace("our", "or") if len(word) > 5 else word
 
 
 def _line(text: str, span: Stretch, before: Stretch | None) -> Line:

@@ -111,4 +111,5 @@ def _hit(found: Found, cosine: float | None) -> Hit:
 
 def _cosine(one: Vector, other: Vector) -> float:
     size = f"<{len(one) // 4}f"
-    return sum(a * b for a, b in zip(unpack(size, one), unpack(size, other), strict=True))
+    dot: float = sum(a * b for a, b in zip(unpack(size, one), unpack(size, other), strict=True))
+    return dot

@@ -24,13 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from entrypoints.admin import create_admin  # the database layer behind it; --help does not need it
+    from adapters.sql import migrate  # the database layer; --help does not need it
+    from entrypoints.admin import create_admin
 
     settings = settings_with_warnings()
     password = _password(arguments.password_stdin)
     if password is None:
         complain("The two passwords differ.")
         return 1
+    migrate.upgrade(settings.sqlalchemy_url)  # this may be the first thing anybody does here
     try:
         asyncio.run(create_admin(settings, arguments.email, password, arguments.role))
     except DomainError as refusal:

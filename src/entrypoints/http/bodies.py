@@ -33,7 +33,7 @@ class ClientLeft(Invalid):
 async def _pieces(request: AnyRequest) -> AsyncIterator[bytes]:
     more = True
     while more:
-        message = await request.receive()
+        message: Any = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         yield message["body"]
@@ -92,7 +92,93 @@ class Form:
             return None
         return require_storable(str(value).lower() if isinstance(value, bool) else str(value)) or None
 
-    def require(fields: Mapping[str, Any], *names: str, msg: str | None = None) -> None:
+    def text(self, name: str) -> str | None:
+        return text(self.fields, name) or None
+
+
+@asynccontextmanager
+async def form_of(request: AnyRequest, *, files: bool = False) -> AsyncIterator[Form]:
+    """The request's form, of any of the accepted types. Spooled files live as long as the context."""
+    kind, options = _content_type(request)
+    form = Form()
+    try:
+        if kind == "multipart/form-data":
+            await _read_multipart(request, options.get("boundary", ""), form)
+        elif body := await _body(request):
+            form.fields = _simple_form(kind, body, json_allowed=not files)
+        yield form
+    finally:
+        for file in form.files.values():
+            file.content.close()
+
+
+def _simple_form(kind: str, body: bytes, *, json_allowed: bool) -> Mapping[str, object]:
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=1000)
+        except ValueError as error:
+            raise Invalid("Malformed form data") from error
+        return dict(reversed(pairs))  # the first of a repeated one counts
+    if kind == "application/json" and json_allowed:
+        return _parsed(body)
+    raise UnsupportedMediaType("Content-Type must be a form type")
+
+
+async def _read_multipart(request: AnyRequest, boundary: str, form: Form) -> None:
+    fields: dict[str, object] = {}
+    form.fields = fields
+    part: MultipartSegment | None = None
+    sink: UploadedFile | bytearray = bytearray()
+    try:
+        with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
+            async for piece in _pieces(request):
+                for event in parser.parse(piece):
+                    if isinstance(event, MultipartSegment):
+                        part, sink = event, _sink(event, form)
+                    elif event:
+                        _pour(event, sink)
+                    elif part is not None:
+                        _close_part(part, sink, fields)
+                        part = None
+    except (MultipartError, UnicodeError) as error:
+        raise Invalid("Malformed form data") from error
+
+
+def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
+    if not part.filename:
+        return bytearray()
+    # the context of the form closes it; a temporary file vanishes when it is closed
+    file = UploadedFile(part.filename, tempfile.NamedTemporaryFile(prefix="vt-upload-"))  # noqa: SIM115
+    if part.name in form.files:
+        file.content.close()
+        return bytearray()
+    form.files[part.name] = file
+    return file
+
+
+def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray) -> None:
+    if isinstance(sink, UploadedFile):
+        sink.content.write(piece)
+        sink.size += len(piece)
+    elif len(sink) + len(piece) > MAX_TEXT_PART:
+        raise Invalid("Malformed form data")
+    else:
+        sink.extend(piece)
+
+
+def _close_part(part: MultipartSegment, sink: UploadedFile | bytearray, fields: dict[str, object]) -> None:
+    if isinstance(sink, UploadedFile):
+        sink.content.flush()
+    elif not part.filename:
+        fields.setdefault(part.name, sink.decode())  # text is UTF-8, whatever charset a part names
+
+
+def _content_type(request: AnyRequest) -> tuple[str, dict[str, str]]:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    return kind.strip().lower(), options
+
+
+def require(fields: Mapping[str, Any], *names: str, msg: str | None = None) -> None:
     """Refuses a JSON object in which one of these is absent or empty."""
     if any(fields.get(name) in (None, "") for name in names):
         raise MissingField(msg)
@@ -145,7 +231,8 @@ def paging(request: AnyRequest, default: int, cap: int) -> tuple[int, int]:
 
 
 def _clamped(value: str | None, default: int, cap: int) -> int:
-    number = (value or "").strip()
-    if not re.fullmatch(r"[+-]?[0-9]+", number):
+    found = re.fullmatch(r"\s*([+-]?)0*([0-9]+)\s*", value or "", re.ASCII)
+    if found is None:
         return default
-    return min(max(int(number[:20]), 1), cap)
+    sign, digits = found.groups()
+    return 1 if sign == "-" else min(max(int(digits[:20]), 1), cap)

@@ -18,9 +18,8 @@ class ClientAddress:
         """The address that limits count, an IPv6 one by its /64."""
         peer = request.scope.get("client")
         address = peer[0] if peer else "unknown"
-        chain = [
-            part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()
-        ]
+        forwarded = ",".join(request.headers.getall("x-forwarded-for", []))  # the header may be repeated
+        chain = [part.strip() for part in forwarded.split(",") if part.strip()]
         while chain and self._is_trusted(address):
             address = chain.pop()
         return _counted_as(address)

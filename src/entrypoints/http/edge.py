@@ -61,11 +61,12 @@ class Edge:
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = uuid.uuid4().hex
-        path = scope["path"]
-        scope.setdefault("state", {}).update(request_id=request_id, path_as_sent=path)
-        scope["path"] = _SLASHES.sub("/", path).rstrip("/") or "/"
+        sent = scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1") or scope["path"]
+        scope.setdefault("state", {}).update(request_id=request_id, path_as_sent=sent)
+        scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
         exchange = Exchange(self, scope, request_id, headers.get(b"origin", b"").decode("latin-1"), send)
-        body = Body(receive, LIMITS.get(scope["path"], JSON_LIMIT))
+        comes = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        body = Body(receive, LIMITS.get(scope["path"], JSON_LIMIT), comes)
         try:
             await self._serve(scope, body, exchange, headers)
         except Exception as error:  # the edge of the process towards HTTP
@@ -97,14 +98,16 @@ class Edge:
         await self.app(scope, body, exchange.send)
 
     def cors(self, path: str, origin: str) -> list[tuple[bytes, bytes]]:
-        if not origin or path.startswith("/dev/"):
+        """Also for requests without an origin: a cached answer may be read by a page later."""
+        if path.startswith("/dev/"):
             return []
+        exposed = (b"access-control-expose-headers", EXPOSE_HEADERS.encode())
         if "*" in self.origins:
-            return [(b"access-control-allow-origin", b"*")]
-        vary = [(b"vary", b"Origin")]
+            return [(b"access-control-allow-origin", b"*"), exposed]
+        vary = (b"vary", b"Origin")
         if origin in self.origins:
-            return [(b"access-control-allow-origin", origin.encode("latin-1")), *vary]
-        return vary
+            return [(b"access-control-allow-origin", origin.encode("latin-1")), exposed, vary]
+        return [vary]
 
 
 class Exchange:
@@ -174,10 +177,7 @@ class Exchange:
             and b"cache-control" not in present
         ):
             extra.append((b"cache-control", b"no-store"))
-        cors = self._edge.cors(self._scope["path"], self._origin)
-        if cors:
-            extra += [*cors, (b"access-control-expose-headers", EXPOSE_HEADERS.encode())]
-        return extra
+        return extra + self._edge.cors(self._scope["path"], self._origin)
 
 
 def _first_values(headers: Any) -> dict[bytes, bytes]:
@@ -191,11 +191,11 @@ class Body:
     """What the client sends, as the application receives it: a lying or absent Content-Length gets nobody
     past the limit."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, comes: bool) -> None:
         self.limit = limit
         self._receive = receive
         self._got = 0
-        self._ended = False
+        self._ended = not comes
 
     async def __call__(self) -> Message:
         message = await self._next()

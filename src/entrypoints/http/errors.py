@@ -100,8 +100,16 @@ def refuse_framework(request: Request[Any, Any, Any], error: HTTPException) -> R
     content = body_of(msg, code, request_id_of(request.scope))
     if status == 404:
         content["path"] = request.scope.get("state", {}).get("path_as_sent", request.scope["path"])
-    allow = {k: v for k, v in (error.headers or {}).items() if k.lower() == "allow"}
-    return Response(content, status_code=status, headers=allow, media_type="application/json")
+    return Response(content, status_code=status, headers=_allow(error), media_type="application/json")
+
+
+def _allow(error: HTTPException) -> dict[str, str]:
+    """The methods a route has, in a stable order; HEAD works wherever GET does."""
+    named = next((value for name, value in (error.headers or {}).items() if name.lower() == "allow"), "")
+    methods = {method.strip() for method in named.split(",") if method.strip()}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 def refuse_bug(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:

@@ -1,6 +1,6 @@
 """Everybody outside: models, documents, mail, and the machine's own clock, keys and processes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,8 +77,10 @@ class GatewayProvider(Provider):
         return RagService(http, settings.rag_url.rstrip("/"), blobs, settings.rag_budget_seconds)
 
     @provide
-    def embedder(self, settings: Settings) -> Embedder:
-        return MiniLmEmbedder(settings.data_dir / "run")
+    def embedder(self, settings: Settings) -> Iterator[Embedder]:
+        embedder = MiniLmEmbedder(settings.data_dir / "run")
+        yield embedder
+        embedder.close()
 
     @provide
     def extractor(self, settings: Settings) -> Extractor:

@@ -1,0 +1,274 @@
+"""The checks behind `virtual-tutor doctor`: each part of an installation, used as the server would."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import aiosmtplib
+import httpx
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from adapters.data_files import DataFileDamaged, DataFileMissing, packaged_file, verify
+from adapters.onnx import embedder
+from adapters.processes.ports import is_free
+from adapters.redis.client import connect
+from adapters.sql import migrate
+from entrypoints.children.weights import bundled_model
+from entrypoints.runtime import Runtime, read_runtime, resolve
+from entrypoints.setting_values import without_password
+from entrypoints.settings import Settings
+
+PATIENCE = 5.0  # seconds for an answer from outside
+LITTLE, TOO_LITTLE = 2 * 1024**3, 200 * 1024**2  # bytes of free disk
+START = "It starts with `virtual-tutor serve`"
+
+
+class Verdict(Enum):
+    WELL = auto()
+    DOUBTFUL = auto()
+    BROKEN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    part: str
+    verdict: Verdict
+    what: str
+    remedy: str = ""
+
+
+class Broken(Exception):
+    """What is wrong and what to do about it."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+
+class Doubtful(Broken):
+    """It works, but somebody should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    settings: Settings
+    runtime: Runtime | None  # of the server that runs here, if one does
+
+
+Check = Callable[[Patient], Coroutine[Any, Any, str]]
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """One finding for each part, in the order of CHECKS; no check can stop another."""
+    runtime = read_runtime(settings.data_dir)
+    patient = Patient(resolve(settings) if runtime else settings, runtime)
+    return list(await asyncio.gather(*(_look(part, check, patient) for part, check in CHECKS.items())))
+
+
+async def _look(part: str, check: Check, patient: Patient) -> Finding:
+    try:
+        return Finding(part, Verdict.WELL, await check(patient))
+    except Doubtful as doubt:
+        return Finding(part, Verdict.DOUBTFUL, doubt.what, doubt.remedy)
+    except Broken as fault:
+        return Finding(part, Verdict.BROKEN, fault.what, fault.remedy)
+
+
+async def data_folder(patient: Patient) -> str:
+    folder = patient.settings.data_dir
+    if not folder.exists():
+        above = next(parent for parent in folder.parents if parent.exists())
+        if not os.access(above, os.W_OK):
+            raise Broken(
+                f"{folder} cannot be made", f"Make {above} writable for this account, or set DATA_DIR."
+            )
+        return f"{folder} will be made at the first start"
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise Broken(f"{folder} is not writable", "Give it to this account, or set DATA_DIR.")
+    free = shutil.disk_usage(folder).free
+    if free < TOO_LITTLE:
+        raise Broken(f"{folder} has {free / 1e6:.0f} MB left", "Free some disk space, or set DATA_DIR.")
+    if free < LITTLE:
+        raise Doubtful(f"{folder} has only {free / 1e9:.1f} GB left")
+    if folder.stat().st_mode & 0o077:
+        raise Doubtful(
+            f"{folder} can be read by others", f"chmod 700 {folder}; the next start does it as well."
+        )
+    return f"{folder}, {free / 1e9:.0f} GB free"
+
+
+async def port(patient: Patient) -> str:
+    settings = patient.settings
+    if patient.runtime:
+        return f"our server (pid {patient.runtime.pid}) listens at {patient.runtime.address}"
+    if not is_free(settings.host, settings.port):
+        raise Broken(
+            f"{settings.host}:{settings.port} cannot be used", "Stop what listens there, or set PORT."
+        )
+    return f"{settings.host}:{settings.port} is free"
+
+
+async def server(patient: Patient) -> str:
+    if patient.runtime is None:
+        return "not running"
+    answer = await _get(f"{patient.runtime.address}/api/health/ready", "Look into the logs of DATA_DIR.")
+    if answer.status_code != 200:
+        raise Broken(f"not ready: {answer.text[:200]}", "The other lines tell why; else look into the logs.")
+    return "ready"
+
+
+async def database(patient: Patient) -> str:
+    settings = patient.settings
+    shown = without_password(settings.database_url)
+    if settings.sqlite_file and not settings.sqlite_file.exists():
+        return f"{shown} will be made at the first start"
+    try:
+        async with asyncio.timeout(PATIENCE):
+            current = await migrate.is_current(settings.sqlalchemy_url)
+    except (SQLAlchemyError, OSError, TimeoutError, ValueError) as error:
+        raise Broken(f"{shown}: {_reason(error)}", "Check DATABASE_URL, and that the server runs.") from error
+    if not current:
+        raise Broken(f"{shown}: migrations are missing", "Run `virtual-tutor migrate`, or start the server.")
+    return f"{shown}, migrations up to date"
+
+
+async def redis(patient: Patient) -> str:
+    url = patient.settings.redis_url
+    if patient.settings.redis_is_embedded and patient.runtime is None:
+        return f"embedded. {START}"
+    client = connect(url, max_connections=1)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            info = await client.info("server")
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Broken(
+            f"{without_password(url)}: {_reason(error)}", "Check REDIS_URL, and that the server runs."
+        ) from error
+    finally:
+        await client.aclose()
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    return f"{'embedded' if patient.settings.redis_is_embedded else without_password(url)}, {name} answers"
+
+
+async def model(patient: Patient) -> str:
+    settings = patient.settings
+    if settings.llm_is_embedded:
+        return await _embedded_model(patient)
+    shown = without_password(settings.llm_url)
+    if not settings.llm_url.startswith("openai+"):
+        answer = await _get(f"{settings.llm_url}/health", "Check LLM_URL, and that the LLM service runs.")
+        if answer.status_code != 200:
+            raise Broken(f"{shown}: /health answered {answer.status_code}", "Look at the LLM service.")
+        return f"{shown} answers"
+    models = await _models(settings)
+    if models and settings.llm_model not in models:
+        raise Broken(
+            f"{shown} has no model {settings.llm_model}", f"Set LLM_MODEL to one of: {', '.join(models[:10])}"
+        )
+    return f"{shown} has {settings.llm_model}"
+
+
+async def _embedded_model(patient: Patient) -> str:
+    try:
+        file = patient.settings.llm_model_file
+        if file is None:
+            file = await asyncio.to_thread(bundled_model)
+    except (DataFileMissing, DataFileDamaged) as error:
+        raise Broken(str(error), "Install again (task install), or set LLM_MODEL_FILE.") from error
+    if patient.runtime is None:
+        return f"{file.name} is complete. {START}"
+    await _models(patient.settings)
+    return f"{file.name} is complete and answers"
+
+
+async def _models(settings: Settings) -> list[str]:
+    """The models an OpenAI-compatible server offers; none when it does not tell."""
+    base = settings.llm_url.removeprefix("openai+")
+    headers = {"Authorization": f"Bearer {settings.llm_api_key}"} if settings.llm_api_key else {}
+    answer = await _get(f"{base}/models", "Check LLM_URL, and that the model server runs.", headers)
+    if answer.status_code in (401, 403):
+        raise Broken(f"{without_password(base)} refuses our key", "Check LLM_API_KEY.")
+    if answer.status_code >= 500:
+        raise Broken(f"{without_password(base)} answered {answer.status_code}", "Look at the model server.")
+    try:
+        return [str(each["id"]) for each in answer.json()["data"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+async def documents(patient: Patient) -> str:
+    settings = patient.settings
+    if not settings.rag_is_embedded:
+        await _get(settings.rag_url, "Check RAG_URL, and that the RAG service runs.")
+        return f"{without_password(settings.rag_url)} answers"
+    try:
+        file = packaged_file(embedder.PACKAGE, embedder.FILE)
+        await asyncio.to_thread(verify, file, embedder.SHA256)
+    except (DataFileMissing, DataFileDamaged) as error:
+        raise Broken(str(error), "Install again: task install.") from error
+    return "our own index, its model is complete"
+
+
+async def mail(patient: Patient) -> str:
+    settings = patient.settings
+    if settings.mail_server is None:
+        if settings.is_production:
+            raise Broken("nobody can receive a code", "Set MAIL_SERVER and MAIL_DEFAULT_SENDER.")
+        return "shown at /dev/mailbox"
+    where = f"{settings.mail_server}:{settings.mail_port}"
+    client = aiosmtplib.SMTP(
+        hostname=settings.mail_server,
+        port=settings.mail_port,
+        use_tls=settings.mail_use_ssl,
+        start_tls=settings.mail_use_tls,
+        timeout=PATIENCE,
+    )
+    try:
+        await client.connect()
+        await client.ehlo()
+        if settings.mail_username and settings.mail_password:
+            await client.login(settings.mail_username, settings.mail_password)
+        await client.quit()
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        raise Broken(
+            f"{where}: {_reason(error)}",
+            "Check MAIL_SERVER, MAIL_PORT, MAIL_USE_TLS, MAIL_USE_SSL and the login.",
+        ) from error
+    finally:
+        client.close()
+    return f"{where} takes mail"
+
+
+CHECKS: dict[str, Check] = {
+    "data folder": data_folder,
+    "port": port,
+    "server": server,
+    "database": database,
+    "redis": redis,
+    "model": model,
+    "documents": documents,
+    "mail": mail,
+}
+
+
+async def _get(url: str, remedy: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    try:
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+            return await http.get(url, headers=headers)
+    except httpx.HTTPError as error:
+        raise Broken(f"{without_password(url)}: {_reason(error)}", remedy) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in one line: outer errors repeat it at length."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, TimeoutError):
+        return f"no answer within {PATIENCE:.0f} s"
+    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__

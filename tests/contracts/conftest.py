@@ -1,0 +1,74 @@
+"""Real databases and a real Valkey, made once; empty when a test begins."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.engine import make_url
+
+from adapters.redis.client import connect
+from adapters.sql import migrate
+from tests.conftest import Valkey
+from tests.contracts.stores import FakeStore, SqlStore, Store, sql_store
+
+
+async def fresh_database(server: str) -> str:
+    """The URL of a new, empty database on that PostgreSQL, as the engine wants it."""
+    name = f"vt_{uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    url = make_url(server).set(drivername="postgresql+asyncpg", database=name)
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+async def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SqlStore]:
+    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('sqlite') / 'app.db'}"
+    await asyncio.to_thread(migrate.upgrade, url)
+    async with sql_store(url) as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+async def postgresql_store(postgresql: str) -> AsyncIterator[SqlStore]:
+    url = await fresh_database(postgresql)
+    await asyncio.to_thread(migrate.upgrade, url)
+    async with sql_store(url) as store:
+        yield store
+
+
+@pytest.fixture
+def memory_store() -> FakeStore:
+    return FakeStore()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def any_store(request: pytest.FixtureRequest) -> Store:
+    found: Store = request.getfixturevalue(f"{request.param}_store")
+    return found
+
+
+@pytest.fixture
+async def store(any_store: Store) -> Store:
+    if isinstance(any_store, SqlStore):
+        await any_store.clear()
+    return any_store
+
+
+@pytest.fixture(scope="session")
+async def one_redis(valkey: Valkey) -> AsyncIterator[Redis]:
+    async with connect(valkey.url, answer_s=10) as client:
+        yield client
+
+
+@pytest.fixture
+async def redis(one_redis: Redis) -> Redis:
+    """Empty when the test begins."""
+    await one_redis.flushdb()
+    return one_redis

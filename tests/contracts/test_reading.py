@@ -1,0 +1,240 @@
+"""The lists for screens, asked of the fake, SQLite and PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from application.ports.persistence import Account, MessageLine, SessionLine, Shelf
+from domain.conversation import MessageId, MessageState, SessionId, Speaker
+from domain.document import FileId, FileKind, IndexState
+from domain.user import Role, Status, UserId
+from tests.builders import a_file, a_message, a_stored_session, a_user, an_open_reply
+from tests.contracts.stores import Store
+from tests.fakes.clock import START
+
+NOBODY = UserId(999_999)
+
+
+async def someone(store: Store, name: str = "ann", status: Status = Status.INACTIVE) -> UserId:
+    async with store.work() as w:
+        user = a_user(f"{name}@example.org", role=Role.TUTOR, status=status)
+        w.users.add(user)
+        await w.commit()
+    return user.id
+
+
+async def session_of(store: Store, owner: UserId, title: str = "Biology", minutes: int = 0) -> SessionId:
+    async with store.work() as w:
+        session = await a_stored_session(w, owner, title, START + timedelta(minutes=minutes))
+        await w.commit()
+    return session.id
+
+
+class TestAccount:
+    async def test_says_role_and_ban(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben", Status.BANNED)
+        assert await store.reading.account(ann) == Account(ann, "ann@example.org", Role.TUTOR, banned=False)
+        assert await store.reading.account(ben) == Account(ben, "ben@example.org", Role.TUTOR, banned=True)
+        assert await store.reading.account(NOBODY) is None
+
+
+class TestHistory:
+    async def test_is_the_owners_last_used_first_the_younger_before_its_twin(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben")
+        for title, minutes in (("old", 1), ("new", 9), ("twin", 5), ("other twin", 5)):
+            await session_of(store, ann, title, minutes)
+        await session_of(store, ben, "not hers", 7)
+
+        listed = await store.reading.history(ann, 10, 0)
+
+        assert [line.title for line in listed.items] == ["new", "other twin", "twin", "old"]
+        assert listed.total == 4
+
+    async def test_comes_in_pages_that_know_the_total(self, store: Store) -> None:
+        ann = await someone(store)
+        for n in range(5):
+            await session_of(store, ann, str(n), n)
+        for offset, titles in ((0, ["4", "3"]), (2, ["2", "1"]), (4, ["0"]), (6, [])):
+            listed = await store.reading.history(ann, 2, offset)
+            assert ([line.title for line in listed.items], listed.total) == (titles, 5)
+
+    async def test_of_somebody_without_sessions_is_empty(self, store: Store) -> None:
+        listed = await store.reading.history(NOBODY, 10, 0)
+        assert (listed.total, list(listed.items)) == (0, [])
+
+    async def test_shows_all_of_a_session(self, store: Store) -> None:
+        ann = await someone(store)
+        id = await session_of(store, ann)
+        later = START + timedelta(minutes=1)
+        async with store.work() as w:
+            found = await w.sessions.get(id)
+            assert found is not None
+            found.is_favorite = True
+            await w.flush()
+            await w.sessions.count_message(id, later)
+            await w.commit()
+        listed = await store.reading.history(ann, 10, 0)
+        assert list(listed.items) == [SessionLine(id, "Biology", START, later, 1, True)]
+
+
+async def told(store: Store, session: SessionId) -> list[MessageId]:
+    """A question and replies in every state."""
+    replies = [
+        an_open_reply(session),
+        a_message(session, "final", Speaker.ASSISTANT),
+        a_message(session, "cut", Speaker.ASSISTANT, MessageState.INTERRUPTED),
+        a_message(session, "half", Speaker.ASSISTANT, MessageState.FAILED),
+        a_message(session, "", Speaker.ASSISTANT, MessageState.FAILED),
+        a_message(session, None, Speaker.ASSISTANT, MessageState.INTERRUPTED),
+    ]
+    async with store.work() as w:
+        ids = []
+        for message in (a_message(session, "asked"), *replies):
+            w.messages.add(message)
+            await w.flush()
+            ids.append(message.id)
+        await w.commit()
+    return ids
+
+
+def contents(lines: Sequence[MessageLine] | None) -> list[tuple[str | None, bool]]:
+    assert lines is not None
+    return [(line.content, line.interrupted) for line in lines]
+
+
+class TestMessages:
+    async def test_are_shown_once_they_ended_with_some_text(self, store: Store) -> None:
+        ann = await someone(store)
+        session = await session_of(store, ann)
+        await told(store, session)
+        lines = await store.reading.messages(ann, session, 100, None)
+        assert contents(lines) == [("asked", False), ("final", False), ("cut", True), ("half", True)]
+
+    async def test_are_the_last_ones_oldest_first(self, store: Store) -> None:
+        ann = await someone(store)
+        session = await session_of(store, ann)
+        ids = await told(store, session)
+        assert contents(await store.reading.messages(ann, session, 2, None)) == [
+            ("cut", True),
+            ("half", True),
+        ]
+        before = await store.reading.messages(ann, session, 2, ids[3])
+        assert contents(before) == [("asked", False), ("final", False)]
+        assert contents(await store.reading.messages(ann, session, 2, ids[0])) == []
+
+    async def test_of_a_foreign_or_unknown_session_are_none(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben")
+        session = await session_of(store, ann)
+        assert await store.reading.messages(ben, session, 10, None) is None
+        assert await store.reading.messages(ann, SessionId(999_999), 10, None) is None
+        assert await store.reading.messages(ann, session, 10, None) == []
+
+    async def test_carry_their_file_and_their_sources(self, store: Store) -> None:
+        ann = await someone(store)
+        session = await session_of(store, ann)
+        file = await store.keep(a_file(ann, "cell.png", kind=FileKind.IMAGE))
+        sources: list[dict[str, object]] = [{"n": 1, "filename": "a.pdf", "page": 3, "score": 0.25}]
+        async with store.work() as w:
+            upload = a_message(session, "Uploaded image: cell.png")
+            upload.file_type, upload.file_path, upload.file_id = "image", "uploads/1/cell.png", file
+            w.messages.add(upload)
+            await w.flush()
+            answer = a_message(session, "See [1]", Speaker.ASSISTANT)
+            answer.sources = sources
+            w.messages.add(answer)
+            await w.commit()
+
+        lines = await store.reading.messages(ann, session, 10, None)
+
+        assert lines is not None
+        picture, reply = lines
+        assert (picture.role, picture.file_type, picture.file_id) == ("user", "image", file)
+        assert (picture.file_path, picture.sources) == ("uploads/1/cell.png", None)
+        assert (reply.role, reply.sources, reply.file_id) == ("assistant", sources, None)
+        assert reply.created_at == START
+
+
+class TestFiles:
+    async def test_are_the_owners_newest_first_without_public_and_deleted_ones(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben")
+        await store.keep(a_file(ann, "a.txt"))
+        await store.keep(a_file(ann, "b.txt"))
+        await store.keep(a_file(ann, "gone.txt", deleted=True))
+        await store.keep(a_file(ann, "public.txt", public=True))
+        await store.keep(a_file(ben, "bens.txt"))
+
+        listed = await store.reading.files(ann, 10, 0)
+
+        assert ([line.filename for line in listed.items], listed.total) == (["b.txt", "a.txt"], 2)
+        second = await store.reading.files(ann, 1, 1)
+        assert ([line.filename for line in second.items], second.total) == (["a.txt"], 2)
+
+    async def test_show_where_they_came_from(self, store: Store) -> None:
+        ann = await someone(store)
+        session = await session_of(store, ann)
+        file = a_file(ann, "a.txt", stored_name="x_a.txt", rag_status=IndexState.PENDING, session=session)
+        async with store.work() as w:
+            message = a_message(session, "Uploaded document: a.txt")
+            w.messages.add(message)
+            await w.flush()
+            file.message_id = message.id
+            w.files.add(file)
+            await w.commit()
+        (line,) = (await store.reading.files(ann, 10, 0)).items
+        assert (line.message_id, line.session_id, line.file_id) == (message.id, session, file.id)
+        assert (line.file_path, line.file_type) == (f"uploads/{ann}/x_a.txt", "document")
+        assert (line.content, line.size) == ("Uploaded document: a.txt", 12)
+        assert (line.rag_status, line.created_at) == ("pending", START)
+
+    async def test_of_no_message_have_no_content(self, store: Store) -> None:
+        ann = await someone(store)
+        await store.keep(a_file(ann))
+        (line,) = (await store.reading.files(ann, 10, 0)).items
+        assert (line.message_id, line.content, line.session_id, line.rag_status) == (None, None, None, None)
+
+    async def test_that_nobody_knows_have_no_index_state(self, store: Store) -> None:
+        assert await store.reading.index_state(FileId(999_999)) == (None, None)
+
+
+INDEXED = IndexState.INDEXED
+
+
+class TestShelf:
+    async def test_holds_the_indexed_documents_of_the_session_in_order(self, store: Store) -> None:
+        ann = await someone(store)
+        here, elsewhere = await session_of(store, ann), await session_of(store, ann)
+        for name in ("b.txt", "a.txt"):
+            await store.keep(a_file(ann, name, rag_status=INDEXED, session=here))
+        await store.keep(a_file(ann, "pending.txt", rag_status=IndexState.PENDING, session=here))
+        await store.keep(a_file(ann, "gone.txt", rag_status=INDEXED, session=here, deleted=True))
+        await store.keep(a_file(ann, "other.txt", rag_status=INDEXED, session=elsewhere))
+        assert await store.reading.shelf(ann, here) == Shelf(["b.txt", "a.txt"], any=True)
+
+    @pytest.mark.parametrize(("whose", "within_reach"), [("own", True), ("public", True), ("foreign", False)])
+    async def test_knows_whether_anything_is_within_reach(
+        self, store: Store, whose: str, within_reach: bool
+    ) -> None:
+        ann, ben = await someone(store), await someone(store, "ben")
+        session = await session_of(store, ann)
+        assert await store.reading.shelf(ann, session) == Shelf([], any=False)
+        owner = ann if whose == "own" else ben
+        await store.keep(a_file(owner, rag_status=INDEXED, public=whose == "public"))
+        assert await store.reading.shelf(ann, session) == Shelf([], any=within_reach)
+
+
+class TestOriginalNames:
+    async def test_are_known_for_what_the_reader_may_see(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben")
+        await store.keep(a_file(ann, 'my "notes".md', index_name="my _notes_.md.txt"))
+        await store.keep(a_file(ben, "all.pdf", index_name="all.pdf", public=True))
+        await store.keep(a_file(ben, "bens.pdf", index_name="bens.pdf"))
+        await store.keep(a_file(ann, "gone.pdf", index_name="gone.pdf", deleted=True))
+        asked = ["my _notes_.md.txt", "all.pdf", "bens.pdf", "gone.pdf", "nobody knows.pdf"]
+
+        assert await store.reading.original_names(ann, asked) == {
+            "my _notes_.md.txt": 'my "notes".md',
+            "all.pdf": "all.pdf",
+            "gone.pdf": None,
+        }
+        assert await store.reading.original_names(ann, []) == {}

@@ -1,0 +1,54 @@
+"""One installation for all tests of a file that do not change it, and two people who use it."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jwt import decode, encode
+from redis import Redis
+
+from tests.conftest import Valkey
+from tests.integration.house import House, User, a_house
+from tests.servers.llm_service import LlmServiceServer
+
+Forge = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+async def home(
+    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, llm: LlmServiceServer
+) -> AsyncIterator[House]:
+    """Shared by a file's tests; keys in a database of its own, so that a test's fresh house leaves it alone."""
+    url = f"{valkey.url}?db=1"
+    with Redis.from_url(url) as client:
+        client.flushdb()
+    folder = tmp_path_factory.mktemp("home")
+    async with a_house(folder, REDIS_URL=url, LLM_URL=llm.url) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+async def ann(home: House) -> User:
+    return await home.user("ann@example.org")
+
+
+@pytest.fixture(scope="module")
+async def bob(home: House) -> User:
+    return await home.user("bob@example.org")
+
+
+@pytest.fixture
+def small_file(tmp_path: Path) -> Path:
+    path = tmp_path / "cells.txt"
+    path.write_text("The mitochondrion makes the energy of the cell.", "utf-8")
+    return path
+
+
+def forged(
+    user: User, *, key: str | None = None, headers: dict[str, Any] | None = None, **claims: Any
+) -> str:
+    """The user's token with other claims (None takes one away), signed with the house's key or another."""
+    fields = {**decode(user.token, options={"verify_signature": False}), **claims}
+    payload = {name: value for name, value in fields.items() if value is not None}
+    return encode(payload, key or user.house.settings.jwt_secret_key, algorithm="HS256", headers=headers)
