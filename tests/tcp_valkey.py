@@ -19,14 +19,14 @@ def tcp_valkey(password: str = "of the test") -> Iterator[str]:
         arguments += ["--dir", folder, "--save", "", "--loglevel", "warning"]
         process = subprocess.Popen([str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL)
         try:
-            _wait(port)
+            wait_for_port(port)
             yield f"redis://:{password.replace(' ', '%20')}@127.0.0.1:{port}/0"
         finally:
             process.terminate()
             process.wait(10)
 
 
-def _wait(port: int) -> None:
+def wait_for_port(port: int) -> None:
     for _ in range(500):
         try:
             socket.create_connection(("127.0.0.1", port), 0.2).close()

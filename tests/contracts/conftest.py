@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -13,6 +14,7 @@ from adapters.redis.client import connect
 from adapters.sql import migrate
 from tests.conftest import Valkey
 from tests.contracts.stores import FakeStore, SqlStore, Store, sql_store
+from tests.contracts.times import RealTime, Time, ToldTime
 
 
 async def fresh_database(server: str) -> str:
@@ -72,3 +74,21 @@ async def redis(one_redis: Redis) -> Redis:
     """Empty when the test begins."""
     await one_redis.flushdb()
     return one_redis
+
+
+@pytest.fixture
+async def no_redis(tmp_path: Path) -> AsyncIterator[Redis]:
+    """Nobody answers there."""
+    async with connect(f"unix://{tmp_path}/nobody.sock") as client:
+        yield client
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of those stores that live in Redis."""
+    return str(request.param)
+
+
+@pytest.fixture
+def time(kind: str) -> Time:
+    return ToldTime() if kind == "memory" else RealTime()

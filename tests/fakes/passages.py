@@ -1,4 +1,4 @@
-"""Passages in memory, searched as the real store does: by cosine, and by words with rarer ones counting more."""
+"""Passages in memory, searched as the real store does: by cosine, and by words, rarer ones counting more."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -38,15 +38,19 @@ class House:
             "/api/register", json={"email": email, "password": password, "code": code, **more}
         )
 
-    async def code_for(self, email: str) -> str:
+    async def code_for(self, email: str, about: str = "", *, other_than: str = "") -> str:
+        """The newest code mailed to this address (for what `about` says)."""
         for _ in range(100):
-            mails = (await self.client.get("/dev/mailbox.json")).json()["mails"]
-            for mail in mails:
+            for mail in await self.mails_to(email):
                 found = re.search(r"\b\d{6}\b", mail["text"])
-                if mail["to"] == email and found:
+                if found and about in mail["text"] and found[0] != other_than:
                     return found[0]
             await asyncio.sleep(0.05)
         raise AssertionError(f"no code for {email}")
+
+    async def mails_to(self, email: str) -> list[dict[str, str]]:
+        mails = (await self.client.get("/dev/mailbox.json")).json()["mails"]
+        return [mail for mail in mails if mail["to"] == email]
 
     async def user(self, email: str = "ann@example.org") -> "User":
         """Somebody who is registered and logged in."""

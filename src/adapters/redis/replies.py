@@ -115,8 +115,7 @@ class RedisReplyLogs(ReplyLogs):
                 for batch in batches:
                     key = f"chat:events:{batch.message}"
                     _ = pipe.xadd(key, {"n": batch.first, "e": b"\n".join(batch.events)})
-                    if batch.first == 1:
-                        _ = pipe.expire(key, EVENTS_LIFE_S)
+                    _ = pipe.expire(key, EVENTS_LIFE_S, nx=True)
                 await pipe.execute()
 
     @override

@@ -12,6 +12,7 @@ from domain.document import Hit
 from domain.words import STOPWORDS, words
 
 PATIENCE = 400  # characters a model may talk without ending a sentence
+SENTENCE = 3  # words; less is no answer to read or to hear
 FREE_SHARE = 0.15  # of a sentence's words may be the model's own
 
 _ABSTAINS = re.compile(
@@ -30,6 +31,7 @@ _NUMBER_WORDS = frozenset(
     "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
     "trillion half quarter third dozen twice double".split()
 )
+_UNIT = re.compile(r"\s?([^\W\d_]+|%|°\w?)(?:\s+(?:per|an?|each|every|for each)\s+([^\W\d_]+))?")
 _NAME = re.compile(r"\w+(?:[-/']\w+)*")
 _MARK = re.compile(r"\s*\[\d+\]")
 _PREAMBLE = re.compile(
@@ -99,7 +101,7 @@ def _tells_enough(new: Sequence[str], said: str, asked: Asked) -> bool:
     """One new word alone may be a sentence turned round (`loses 5 percent`, `is lost`), unless it is a number or
     a name."""
     telling = len(set(new)) >= 2 or bool(_numbers(said)) or bool(_names(said, said))
-    return bool(new) and telling and has_kind(asked, said)
+    return bool(new) and telling and has_kind(asked, said) and len(words(said)) >= SENTENCE
 
 
 def _right_deed(there: Sequence[str], asked: Asked) -> bool:
@@ -174,19 +176,24 @@ def _plain(number: str) -> str:
 
 def _units_agree(said: str, line: str) -> bool:
     """Behind each number stands the same thing as in the line: 30 sverdrups are not 30 metres."""
-    for number, unit in _with_units(said):
-        there = [other for same, other in _with_units(line) if same == number]
-        if unit and there and not any(not other or alike(unit, other) for other in there):
+    for number, unit, rate in _with_units(said):
+        there = [(other, per) for same, other, per in _with_units(line) if same == number]
+        if there and not any(
+            (not unit or not other or alike(unit, other)) and (not per or per in words(said) or per == rate)
+            for other, per in there
+        ):
             return False
     return True
 
 
-def _with_units(text: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+def _with_units(text: str) -> list[tuple[str, str, str]]:
+    """Each number with what it counts and per what: 10, percent, day."""
+    found: list[tuple[str, str, str]] = []
     for match in _NUMBER.finditer(text):
-        behind = re.match(r"\s?([^\W\d_]+|%|°\w?)", text[match.end() :])
+        behind = _UNIT.match(text, match.end())
         unit = behind[1].lower() if behind else ""
-        found.append((_plain(match[0]), "" if unit in STOPWORDS else unit))
+        rate = (behind[2] or "").lower() if behind else ""
+        found.append((_plain(match[0]), "" if unit in STOPWORDS else unit, rate))
     return found
 
 

@@ -142,16 +142,13 @@ async def redis(patient: Patient) -> str:
     url = patient.settings.redis_url
     if patient.settings.redis_is_embedded and patient.runtime is None:
         return f"embedded. {START}"
-    client = connect(url, max_connections=1)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE), connect(url, max_connections=1) as client:
             info = await client.info("server")
     except (RedisError, OSError, TimeoutError) as error:
         raise Broken(
             f"{without_password(url)}: {_reason(error)}", "Check REDIS_URL, and that the server runs."
         ) from error
-    finally:
-        await client.aclose()
     name = "Valkey" if "valkey_version" in info else "Redis"
     return f"{'embedded' if patient.settings.redis_is_embedded else without_password(url)}, {name} answers"
 

@@ -2,22 +2,23 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import Protocol, cast
 
-from entrypoints.cli import console, create_admin, demo, doctor, migrate, models, serve, worker
-from entrypoints.cli import settings as settings_command
+from entrypoints.cli import console
 from entrypoints.runtime import NotRunning
 from entrypoints.settings import SettingsError
 
 COMMANDS = {
-    "serve": serve,
-    "worker": worker,
-    "demo": demo,
-    "create-admin": create_admin,
-    "migrate": migrate,
-    "settings": settings_command,
-    "models": models,
-    "doctor": doctor,
+    "serve": "serve",
+    "worker": "worker",
+    "demo": "demo",
+    "create-admin": "create_admin",
+    "migrate": "migrate",
+    "settings": "settings",
+    "models": "models",
+    "doctor": "doctor",
 }
 EPILOG = """\
 try it:
@@ -35,7 +36,23 @@ change something: settings come from the environment or a .env file
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+class Command(Protocol):
+    """What a module of a command offers; its docstring is the help text."""
+
+    SUMMARY: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """The exit status."""
+        ...
+
+
+def command(name: str) -> Command:
+    return cast(Command, import_module(f"entrypoints.cli.{COMMANDS[name]}"))
+
+
+def build_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="virtual-tutor",
         description="The backend of a talking tutor, on one machine or many.",
@@ -43,20 +60,23 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, module in COMMANDS.items():
-        command = commands.add_parser(
+    for name in names:
+        module = command(name)
+        own = commands.add_parser(
             name,
             help=module.SUMMARY,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.configure(command)
-        command.set_defaults(run=module.run)
+        module.configure(own)
+        own.set_defaults(run=module.run)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    known = [name for name in given[:1] if name in COMMANDS]
+    chosen = build_parser(known or COMMANDS).parse_args(given)  # only what is asked for is imported
     try:
         code: int = chosen.run(chosen)
     except SettingsError as error:

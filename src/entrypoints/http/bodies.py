@@ -189,9 +189,10 @@ def text(fields: Mapping[str, Any], name: str, msg: str | None = None) -> str:
     value = fields.get(name)
     if value is None:
         return ""
+    msg = msg or f"Invalid value for '{name}'"
     if not isinstance(value, str):
-        raise InvalidField(msg or f"Invalid value for '{name}'")
-    return require_storable(value)
+        raise InvalidField(msg)
+    return require_storable(value, msg)
 
 
 def word(fields: Mapping[str, Any], name: str, default: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from dishka import AsyncContainer
 
-from adapters.redis.heartbeat import Heartbeat
+from adapters.redis.heartbeat import heartbeat
 from application.accounts.deliver_mail import DeliverMail
 from application.chat.engine import Replies
 from application.chat.settle import SettleAbandoned
@@ -29,15 +29,13 @@ async def alive(container: AsyncContainer) -> AsyncIterator[None]:
     """This process counts as a living worker, and its replies are copied, as long as the context lasts."""
     settings = await container.get(Settings)
     worker = await container.get(WorkerId)
-    heartbeat = Heartbeat(settings.redis_url, worker)
-    await asyncio.to_thread(heartbeat.__enter__)
     replies = await container.get(Replies)
-    replies.open()
-    try:
-        yield
-    finally:
-        await replies.drain(0)
-        await asyncio.to_thread(heartbeat.__exit__, None, None, None)
+    with heartbeat(settings.redis_url, worker):
+        replies.open()
+        try:
+            yield
+        finally:
+            await replies.drain(0)
 
 
 @asynccontextmanager

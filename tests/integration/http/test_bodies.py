@@ -317,18 +317,15 @@ async def test_the_limit_itself_is_allowed(ann: User, path: str, limit: int) -> 
 
 @pytest.mark.parametrize(("path", "limit"), [LIMITS[1], LIMITS[3], LIMITS[4]])
 async def test_a_chunked_body_is_cut_at_the_limit(ann: User, path: str, limit: int) -> None:
+    form = path != "/api/chat/new"
+
     async def endless() -> AsyncIterator[bytes]:
+        if form:
+            yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
         for _ in range(limit // (64 * KB) + 2):
             yield b"x" * 64 * KB
 
-    kind = "application/json" if path == "/api/chat/new" else "multipart/form-data; boundary=x"
-    if path != "/api/chat/new":
-
-        async def endless() -> AsyncIterator[bytes]:
-            yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
-            for _ in range(limit // (64 * KB) + 2):
-                yield b"x" * 64 * KB
-
+    kind = "multipart/form-data; boundary=x" if form else "application/json"
     assert refusal(await post(ann, path, endless(), kind)) == TOO_LARGE
 
 
@@ -407,8 +404,7 @@ async def test_a_message_is_bounded(ann: User) -> None:
         ("?page[]=1&limit[$gt]=1", 3),
     ],
 )
-async def test_paging_is_never_an_error(home: House, query: str, count: int) -> None:
-    cia = await pager(home)
+async def test_paging_is_never_an_error(cia: User, query: str, count: int) -> None:
     answer = await cia.get(f"/api/chat/history{query}")
 
     assert answer.status_code == 200
@@ -416,13 +412,10 @@ async def test_paging_is_never_an_error(home: House, query: str, count: int) -> 
     assert answer.headers["x-total-count"] == "3"
 
 
-_pagers: dict[str, User] = {}
-
-
-async def pager(home: House) -> User:
-    if home.url not in _pagers:
-        cia = await home.user("cia@example.org")
-        for title in "one", "two", "three":
-            await cia.new_session(title)
-        _pagers[home.url] = cia
-    return _pagers[home.url]
+@pytest.fixture(scope="module")
+async def cia(home: House) -> User:
+    """Has three sessions."""
+    cia = await home.user("cia@example.org")
+    for title in "one", "two", "three":
+        await cia.new_session(title)
+    return cia

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.cli.main import COMMANDS, main
+from entrypoints.cli.main import COMMANDS, command, main
 from entrypoints.cli.settings import markdown
 from entrypoints.settings import checkout
 
@@ -12,12 +12,12 @@ def test_every_command_explains_itself_with_examples(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        main([command, "--help"])
+        main([name, "--help"])
 
     assert left.value.code == 0
     shown = capsys.readouterr().out
     assert "examples:" in shown
-    assert f"virtual-tutor {command}" in shown
+    assert f"virtual-tutor {name}" in shown
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +25,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
 
     shown = capsys.readouterr().out
-    assert all(module.SUMMARY in " ".join(shown.split()) for module in COMMANDS.values())
+    assert all(command(name).SUMMARY in " ".join(shown.split()) for name in COMMANDS)
 
 
 def test_the_configuration_page_is_the_generated_one() -> None:

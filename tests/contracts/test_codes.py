@@ -1,0 +1,157 @@
+"""Verification codes: bound, counted, used once."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from adapters.redis.codes import RedisCodes
+from adapters.redis.keyed import Keyed
+from application.ports.codes import Codes
+from domain.errors import StorageUnavailable
+from domain.user import Purpose
+from tests.contracts.times import Time, ToldTime
+from tests.fakes.codes import FakeCodes
+
+ANN, BEN = "ann@example.org", "ben@example.org"
+REGISTER, RESET, UPDATE = Purpose.REGISTER, Purpose.RESET_PASSWORD, Purpose.UPDATE_PASSWORD
+
+
+def keyed() -> Keyed:
+    return Keyed.derived("s" * 32, "codes")
+
+
+@pytest.fixture
+def codes(kind: str, time: Time, redis: Redis) -> Codes:
+    return FakeCodes(time.clock) if kind == "memory" else RedisCodes(redis, keyed())
+
+
+def wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+async def redeem(codes: Codes, code: str, *purposes: Purpose, email: str = ANN) -> bool:
+    return await codes.redeem(email, purposes or (REGISTER,), code)
+
+
+class TestCode:
+    async def test_has_six_digits_and_works_once(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, REGISTER)
+        assert len(code) == 6
+        assert code.isascii()
+        assert code.isdigit()
+        assert await redeem(codes, code)
+        assert not await redeem(codes, code)
+
+    async def test_is_replaced_by_a_newer_one_with_its_own_attempts(self, codes: Codes) -> None:
+        first = await codes.issue(ANN, REGISTER)
+        for _ in range(4):
+            assert not await redeem(codes, wrong(first))
+        second = await codes.issue(ANN, REGISTER)
+        assert first == second or not await redeem(codes, first)
+        for _ in range(3):
+            assert not await redeem(codes, wrong(second))
+        assert await redeem(codes, second)
+
+    async def test_belongs_to_address_and_purpose(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, REGISTER)
+        assert not await redeem(codes, code, email=BEN)
+        assert not await redeem(codes, code, RESET, UPDATE)
+        assert await redeem(codes, code)
+
+    async def test_opens_any_of_the_purposes_asked_for(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, RESET)
+        assert await redeem(codes, code, UPDATE, RESET)
+        assert not await redeem(codes, code, UPDATE, RESET)
+
+    async def test_is_destroyed_by_the_fifth_wrong_guess(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, REGISTER)
+        for _ in range(5):
+            assert not await redeem(codes, wrong(code))
+        assert not await redeem(codes, code)
+
+    async def test_survives_four(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, REGISTER)
+        for _ in range(4):
+            assert not await redeem(codes, wrong(code))
+        assert await redeem(codes, code)
+
+    async def test_a_guess_counts_against_every_code_it_was_tried_on(self, codes: Codes) -> None:
+        reset, update = await codes.issue(ANN, RESET), await codes.issue(ANN, UPDATE)
+        guess = next(code for code in ("000000", "000001", "000002") if code not in (reset, update))
+        for _ in range(5):
+            assert not await redeem(codes, guess, RESET, UPDATE)
+        assert not await redeem(codes, reset, RESET)
+        assert not await redeem(codes, update, UPDATE)
+
+    @pytest.mark.parametrize(
+        "odd", ["", "0", "1234567", "１２３４５６", "12 345", "abcdef", "\x00", "9" * 5000]
+    )
+    async def test_odd_guesses_are_wrong_guesses(self, codes: Codes, odd: str) -> None:
+        await codes.issue(ANN, REGISTER)
+        assert not await redeem(codes, odd)
+
+    async def test_of_many_who_redeem_it_at_once_one_wins(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, REGISTER)
+        assert sum(await asyncio.gather(*(redeem(codes, code) for _ in range(50)))) == 1
+
+    async def test_of_many_guesses_at_once_five_are_judged(self, codes: Codes) -> None:
+        code = await codes.issue(ANN, REGISTER)
+        guesses = [redeem(codes, wrong(code)) for _ in range(50)]
+        assert not any(await asyncio.gather(*guesses))
+        assert not await redeem(codes, code)
+
+
+class TestPause:
+    async def test_begins_with_the_first_request_for_an_address(self, codes: Codes) -> None:
+        assert await codes.wait(ANN) == 0
+        assert 1 <= await codes.wait(ANN) <= 10
+        assert await codes.wait(BEN) == 0
+
+    async def test_of_many_at_once_one_need_not_wait(self, codes: Codes) -> None:
+        waits = await asyncio.gather(*(codes.wait(ANN) for _ in range(20)))
+        assert waits.count(0) == 1
+
+
+class TestLife:
+    """Minutes pass for the fake; of the server's keys we read how long they have."""
+
+    async def test_of_the_fake(self) -> None:
+
+        time = ToldTime()
+        codes = FakeCodes(time.clock)
+        code = await codes.issue(ANN, REGISTER)
+        assert await codes.wait(ANN) == 0
+        await time.pass_(10)
+        assert await codes.wait(ANN) == 0
+        await time.pass_(290)
+        assert not await redeem(codes, code)
+
+    async def test_in_redis(self, redis: Redis) -> None:
+        codes = RedisCodes(redis, keyed())
+        await codes.issue(ANN, REGISTER)
+        await codes.wait(ANN)
+        (key,) = await redis.keys("code:register:*")
+        (pause,) = await redis.keys("code_wait:*")
+        assert 299 <= await redis.ttl(key) <= 300
+        assert 9 <= await redis.ttl(pause) <= 10
+        await codes.redeem(ANN, [REGISTER], "nonono")
+        assert 299 <= await redis.ttl(key) <= 300  # a guess prolongs nothing
+
+    async def test_nothing_in_redis_tells_code_or_address(self, redis: Redis) -> None:
+        codes = RedisCodes(redis, keyed())
+        code = await codes.issue(ANN, REGISTER)
+        (key,) = await redis.keys("*")
+        raw = repr((key, await redis.hgetall(key)))
+        assert "ann" not in raw
+        assert f"'{code}'" not in raw
+        assert (await redis.hget(key, "hash")) == keyed().hash(REGISTER, ANN, code).encode()
+        assert Keyed.derived("t" * 32, "codes").hash(ANN) not in str(key)
+
+
+class TestOutage:
+    async def test_is_told(self, kind: str, time: Time, no_redis: Redis) -> None:
+        down: Codes = FakeCodes(time.clock, down=True) if kind == "memory" else RedisCodes(no_redis, keyed())
+        for ask in (down.wait(ANN), down.issue(ANN, REGISTER), down.redeem(ANN, [REGISTER], "123456")):
+            with pytest.raises(StorageUnavailable):
+                await ask
