@@ -1,5 +1,6 @@
-"""How truthful is the embedded stack? Indexes the sample documents with the real parts, asks the real small model
-every question of `docs/samples/questions.json` and prints what was right, what abstained and how long it took.
+"""How truthful is the embedded stack? Indexes the sample documents with the real parts, asks the real small
+model every question of `docs/samples/questions.json` and prints what was right, what abstained and how long
+it took.
 
 `python bench/grounding.py [--verbose] [--only TEXT] [--questions FILE]`
 """
@@ -67,7 +68,9 @@ class Model:
             "temperature": GROUNDED_TEMPERATURE,
         }
         headers = {"Authorization": f"Bearer {self.key}"}
-        async with self.client.stream("POST", f"{self.url}/v1/chat/completions", json=body, headers=headers) as got:
+        async with self.client.stream(
+            "POST", f"{self.url}/v1/chat/completions", json=body, headers=headers
+        ) as got:
             got.raise_for_status()
             async for line in got.aiter_lines():
                 if not line.startswith("data: {"):
@@ -93,7 +96,9 @@ async def ask(index: OwnIndex, model: Model, question: str) -> Outcome:
     found = list(await index.find(question, READER))
     passing = answering(question, found)
     if not passing:
-        return Outcome(NOT_ANSWERED, time.perf_counter() - start, time.perf_counter() - start, "", found, passing)
+        return Outcome(
+            NOT_ANSWERED, time.perf_counter() - start, time.perf_counter() - start, "", found, passing
+        )
     parts: list[str] = []
     first = 0.0
     async with aclosing(grounded(model.stream(question, passing), question, passing)) as pieces:
@@ -137,7 +142,7 @@ def started(threads: int) -> tuple[subprocess.Popen[bytes], str, str]:
         port = free.getsockname()[1]
     key = secrets.token_hex(16)
     child = subprocess.Popen(
-        [sys.executable, "-m", "entrypoints.children.model_server"]
+        [sys.executable, "-m", "entrypoints.children.model_server"]  # noqa: RUF005 (one option a pair)
         + ["--model", str(bundled_model()), "--port", str(port), "--threads", str(threads)],
         env={**os.environ, "PYTHONPATH": str(HERE.parent / "src"), "VIRTUAL_TUTOR_MODEL_KEY": key},
     )
@@ -193,7 +198,12 @@ async def report(index: OwnIndex, model: Model, asked: dict[str, dict], only: st
             silent += outcome.answer == NOT_ANSWERED
             wrong += not (good and page) and outcome.answer != NOT_ANSWERED
             firsts.append(outcome.first)
-            show("model" if by_model else "quote" if good and page else "WRONG", item["question"], outcome, verbose)
+            show(
+                "model" if by_model else "quote" if good and page else "WRONG",
+                item["question"],
+                outcome,
+                verbose,
+            )
         for item in document["unanswerable"]:
             if only not in item["question"]:
                 continue
@@ -212,8 +222,12 @@ async def report(index: OwnIndex, model: Model, asked: dict[str, dict], only: st
             print(f"GATE OPEN  {question} -> {outcome_hits[:1]}")
     firsts.sort()
     total = right + wrong + silent
-    print(f"answerable {right}/{total} right ({kept} in the model's words), {silent} abstained, {wrong} wrong")
-    print(f"unanswerable {abstained}/{abstained + invented} abstained; general {quiet}/{quiet + passed} stay outside")
+    print(
+        f"answerable {right}/{total} right ({kept} in the model's words), {silent} abstained, {wrong} wrong"
+    )
+    print(
+        f"unanswerable {abstained}/{abstained + invented} abstained; general {quiet}/{quiet + passed} stay outside"
+    )
     if firsts:
         print(f"first text: median {firsts[len(firsts) // 2]:.2f} s, worst {firsts[-1]:.2f} s")
 

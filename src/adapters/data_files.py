@@ -1,4 +1,5 @@
-"""Models that come as Python packages are data to us: found through package metadata, checked, never imported."""
+"""Models that come as Python packages are data to us: found through package metadata, checked, never
+imported."""
 
 import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
@@ -28,8 +29,8 @@ def packaged_file(package: str, name: str) -> Path:
 def verify(file: Path, sha256: str, stamps: Path | None = None) -> None:
     """Returns when the file is the one with this hash; raises DataFileDamaged.
 
-    With `stamps`, a folder only we can write to, a file that was verified there and has kept its size and times
-    since is not read again.
+    With `stamps`, a folder only we can write to, a file that was verified there and has kept its size and
+    times since is not read again.
     """
     state = file.stat()
     mark = f"{file.resolve()}\n{state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}\n"

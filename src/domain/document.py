@@ -110,8 +110,8 @@ class Passage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A passage that may answer a question. `score` is for display (0 to 1 with our own index; whatever the
-    RAG service reports otherwise). `similarity` is the cosine to the question where we know it, and `nearness`
-    that of each of its lines (`application.documents.evidence.lines`)."""
+    RAG service reports otherwise). `similarity` is the cosine to the question where we know it, and
+    `nearness` that of each of its lines (`application.documents.evidence.lines`)."""
 
     filename: str
     page: int | None
@@ -129,19 +129,24 @@ _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re
 def clean_filename(raw: str) -> str:
     """The name a person gave a file, made harmless: base name only, NFC, no control, bidi or zero-width
     characters, no leading or trailing dots and blanks, at most 150 characters with the extension kept."""
-    name = nfc(re.split(r"[/\\]", raw)[-1])
-    name = "".join(c for c in name if unicodedata.category(c) not in _INVISIBLE).strip(". \t\u3000")
+    name = re.split(r"[/\\]", raw)[-1]
+    name = _trimmed(nfc("".join(c for c in name if unicodedata.category(c) not in _INVISIBLE)))
     if _WINDOWS_RESERVED.fullmatch(name):
         name = f"_{name}"
     if len(name) > NAME_MAX:
         stem, dot, extension = name.rpartition(".")
         if dot and len(extension) <= 10:
-            name = stem[: NAME_MAX - len(extension) - 1].rstrip(". ") + "." + extension
+            name = _trimmed(stem[: NAME_MAX - len(extension) - 1]) + "." + extension
         else:
-            name = name[:NAME_MAX].rstrip(". ")
+            name = _trimmed(name[:NAME_MAX])
     if not name:
         raise Invalid("Invalid filename")
     return name
+
+
+def _trimmed(name: str) -> str:
+    """Without dots and blanks, of whatever width, at its ends."""
+    return re.sub(r"^[.\s]+|[.\s]+$", "", name)
 
 
 def kind_of(name: str) -> tuple[FileKind, str]:

@@ -1,4 +1,5 @@
-"""Words as a search sees them: folded, without filler words, and pairs of characters where a script has no blanks."""
+"""Words as a search sees them: folded, without filler words, and pairs of characters where a script has no
+blanks."""
 
 import re
 import unicodedata
@@ -9,15 +10,16 @@ CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\
 _CJK_RUN = re.compile(f"[{CJK}]+")
 _CJK_ONLY = re.compile(f"[{CJK}]+\\Z")
 
-STOPWORDS = frozenset(
-    "a about above after again against all also am an and any are as at be because been before being below between "
-    "both but by can could did do does doing down during each few for from further had has have having he her here "
-    "hers him his how i if in into is it its itself just me more most my no nor not now of off on once only or other "
-    "our out over own please same she should so some such tell than that the their them then there these they this "
-    "those through to too under until up upon us very was we were what when where which while who whom whose why "
-    "will with would you your s t m re ve ll d don doesn didn isn aren wasn weren won "
-    "的 了 是 在 和 与 吗 呢 吧 有 这 那 我 你 他 什么 怎么 如何 哪些 哪个 请问 是什".split()
+_FILLERS = (
+    "a about above after again against all also am an and any are as at be because been before being below "
+    "between both but by can could did do does doing down during each few for from further had has have "
+    "having he her here hers him his how i if in into is it its itself just me more most my no nor not now "
+    "of off on once only or other our out over own please same she should so some such tell than that the "
+    "their them then there these they this those through to too under until up upon us very was we were what "
+    "when where which while who whom whose why will with would you your s t m re ve ll d don doesn didn isn "
+    "aren wasn weren won 的 了 是 在 和 与 吗 呢 吧 有 这 那 我 你 他 什么 怎么 如何 哪些 哪个 请问 是什"
 )
+STOPWORDS = frozenset(_FILLERS.split())
 
 
 def folded(text: str) -> str:
@@ -26,7 +28,8 @@ def folded(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Every word in order, folded. A run of CJK characters gives its overlapping pairs (a lone one itself)."""
+    """Every word in order, folded. A run of CJK characters gives its overlapping pairs (a lone one
+    itself)."""
     found: list[str] = []
     for is_word, group in groupby(folded(text), _in_word):
         if is_word:
@@ -42,7 +45,8 @@ def search_words(text: str) -> list[str]:
 
 def index_text(text: str) -> str:
     """The text as a full-text index should see it, so that `search_words` of a question finds it: CJK runs
-    become their overlapping pairs and single characters, everything else is left to the index's own splitting."""
+    become their overlapping pairs and single characters, everything else is left to the index's own
+    splitting."""
     return _CJK_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]) + _singles(run[0]))} ", folded(text))
 
 

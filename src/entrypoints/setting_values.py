@@ -149,8 +149,10 @@ def database(value: str) -> str:
         raise ValueError(f"must be postgresql://… or sqlite:///path, not {shown!r}")
     if scheme.startswith("sqlite") and (not rest.startswith("/") or rest.strip("/") in ("", ":memory:")):
         raise ValueError(f"must name a file, as in sqlite:////var/lib/tutor/app.db, not {shown!r}")
-    if not scheme.startswith("sqlite"):
-        url(scheme)(value if urlsplit(value).hostname else value.replace(":///", "://localhost/", 1))
+    try:
+        _ = urlsplit(value).port  # a host may stand in the query, as the folder of a local socket
+    except ValueError:
+        raise ValueError(f"is not a URL: {shown!r}") from None
     return value
 
 

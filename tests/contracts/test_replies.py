@@ -177,10 +177,10 @@ class TestHolding:
     async def test_after_a_flush_the_first_to_claim_holds_it(
         self, cluster: Cluster, ours: Runs, theirs: Runs
     ) -> None:
-        await ours.claim(TWO)
         run, _ = await ours.claim(ONE)
         await cluster.flush()
-        await theirs.claim(ONE)
+        theirs_now, _ = await theirs.claim(ONE)
+        assert theirs_now.fence > run.fence
         assert not await ours.holds(run)
 
 

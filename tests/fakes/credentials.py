@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,6 +17,8 @@ class FakePasswordHasher(PasswordHasher):
     strength: int = 2
     verified: list[str] = field(default_factory=list)  # the hash of each verification, or NOBODY
     hashed: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # a verification has begun
+    busy: asyncio.Event | None = None  # it lasts until this is set
 
     @override
     async def hash(self, password: str) -> str:
@@ -25,6 +28,9 @@ class FakePasswordHasher(PasswordHasher):
     @override
     async def verify(self, password: str, hash: str | None) -> bool:
         self.verified.append(hash or NOBODY)
+        self.asked.set()
+        if self.busy is not None:
+            await self.busy.wait()
         return hash is not None and hash.partition("$")[2].partition("$")[2] == password
 
     @override

@@ -1,5 +1,6 @@
 """Reads plain text only; a form feed begins a new page in what calls itself a pdf."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class FakeExtractor(Extractor):
     @override
     async def pages(self, file: Path, extension: str) -> list[Page]:
         try:
-            text = file.read_bytes().decode("utf-8-sig")
+            text = (await asyncio.to_thread(file.read_bytes)).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise BadFile("File content does not match its type") from error
         if "\x00" in text:

@@ -17,8 +17,8 @@ from domain.words import search_words, words
 
 @dataclass(eq=False)
 class FakeKnowledge(Knowledge):
-    """`texts` are the pages of each file, by file id, ready to be indexed. `refuse_with` is raised by every call;
-    `delay` is how long a search takes."""
+    """`texts` are the pages of each file, by file id, ready to be indexed. `refuse_with` is raised by every
+    call; `delay` is how long a search takes."""
 
     texts: dict[FileId, Sequence[str]] = field(default_factory=dict)
     own: bool = True

@@ -1,5 +1,6 @@
 """What workers share about running replies, in memory: any number of workers, which may die."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,12 +13,15 @@ from domain.errors import StorageUnavailable
 
 @dataclass(eq=False)
 class FakeCluster:
-    """The workers and what they share. `down`: nobody reaches it; `flush`: all of it is forgotten."""
+    """The workers and what they share. `down`: nobody reaches it; `flush`: all of it is forgotten; `latency`:
+    how long each request is under way, `asking` how many are."""
 
     runs: dict[SessionId, Run] = field(default_factory=dict)
     alive: set[str] = field(default_factory=set)
     fence: int = 0
     down: bool = False
+    latency: float = 0.0
+    asking: int = 0
 
     def worker(self, name: str) -> "FakeRuns":
         self.alive.add(name)
@@ -28,9 +32,11 @@ class FakeCluster:
 
     def flush(self) -> None:
         self.runs.clear()
-        self.fence = 0
 
-    def reachable(self) -> None:
+    async def reach(self) -> None:
+        self.asking += 1
+        await asyncio.sleep(self.latency)
+        self.asking -= 1
         if self.down:
             raise StorageUnavailable
 
@@ -42,7 +48,7 @@ class FakeRuns(Runs):
 
     @override
     async def claim(self, session: SessionId) -> tuple[Run, Run | None]:
-        self.cluster.reachable()
+        await self.cluster.reach()
         held = self.cluster.runs.get(session)
         if held is not None and held.worker in self.cluster.alive:
             raise SessionBusy(held)
@@ -53,7 +59,7 @@ class FakeRuns(Runs):
 
     @override
     async def bind(self, run: Run, message: MessageId) -> Run:
-        self.cluster.reachable()
+        await self.cluster.reach()
         bound = replace(run, message=message)
         if self._is_ours(run):
             self.cluster.runs[run.session] = bound
@@ -61,19 +67,19 @@ class FakeRuns(Runs):
 
     @override
     async def holds(self, run: Run) -> bool:
-        self.cluster.reachable()
+        await self.cluster.reach()
         self.cluster.runs.setdefault(run.session, run)
         return self._is_ours(run)
 
     @override
     async def release(self, run: Run) -> None:
-        self.cluster.reachable()
+        await self.cluster.reach()
         if self._is_ours(run):
             del self.cluster.runs[run.session]
 
     @override
     async def of(self, session: SessionId) -> tuple[Run, bool] | None:
-        self.cluster.reachable()
+        await self.cluster.reach()
         held = self.cluster.runs.get(session)
         return None if held is None else (held, held.worker in self.cluster.alive)
 

@@ -5,11 +5,11 @@ import errno
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, ParamSpec, TypeVar
 
 from typing_extensions import override
 
@@ -19,6 +19,7 @@ PIECE = 256 * 1024
 _NAME = re.compile(r"[a-z0-9-]{8,80}")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS}
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -33,11 +34,11 @@ class DiskBlobs(Blobs):
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
         place = self._place(name)
         with _translated():
-            part = await _in_thread(lambda: _Part(place))
+            part = await _in_thread(_Part, place)
         try:
             async for piece in content:
                 with _translated():
-                    await _in_thread(lambda piece=piece: part.write(piece))  # type: ignore[misc]
+                    await _in_thread(part.write, piece)
             with _translated():
                 await _in_thread(part.publish)
         finally:
@@ -46,15 +47,15 @@ class DiskBlobs(Blobs):
     @override
     async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         with _translated():
-            file = await _in_thread(self._place(name).open, "rb")
+            file = await _in_thread(_opened, self._place(name))
         try:
             left = length
             with _translated():
-                await _in_thread(lambda: file.seek(start))
+                await _in_thread(file.seek, start)
             while left is None or left > 0:
                 size = PIECE if left is None else min(PIECE, left)
                 with _translated():
-                    piece = await _in_thread(lambda size=size: file.read(size))  # type: ignore[misc]
+                    piece = await _in_thread(file.read, size)
                 if not piece:
                     return
                 left = None if left is None else left - len(piece)
@@ -114,11 +115,13 @@ class _Part:
 
     def drop(self) -> None:
         """The temporary name is not needed any more, or the blob was not wanted after all."""
-        try:
+        with suppress(OSError):  # a full disk complains once more
             self._file.close()
-        except OSError:  # a full disk complains once more
-            pass
         self._path.unlink(missing_ok=True)
+
+
+def _opened(place: Path) -> BinaryIO:
+    return place.open("rb")
 
 
 @contextmanager
@@ -131,10 +134,10 @@ def _translated() -> Iterator[None]:
         raise BlobStoreUnavailable from error
 
 
-async def _in_thread(call: Callable[..., T], *arguments: object) -> T:
-    """Run a file operation off the event loop. A cancelled caller still waits for it: nobody may close or delete
-    a file that a thread is using."""
-    running = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+async def _in_thread(call: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
+    """Run a file operation off the event loop. A cancelled caller still waits for it: nobody may close or
+    delete a file that a thread is using."""
+    running = asyncio.ensure_future(asyncio.to_thread(call, *arguments, **more))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

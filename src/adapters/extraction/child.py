@@ -1,7 +1,7 @@
 """The process that reads strangers' documents: `python -m adapters.extraction.child`.
 
-One JSON request on standard input, one JSON answer on standard output. Standard input stays open as the lifeline:
-when it closes, whoever asked is gone, and so are we.
+One JSON request on standard input, one JSON answer on standard output. Standard input stays open as the
+lifeline: when it closes, whoever asked is gone, and so are we.
 """
 
 import json

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
@@ -46,7 +47,7 @@ class ProcessExtractor(Extractor):
     async def _ask(self, task: str, file: Path, extension: str) -> list[tuple[int | None, str]]:
         request = {
             "task": task,
-            "file": str(file.absolute()),
+            "file": os.path.abspath(file),  # noqa: PTH100, ASYNC240 (a name only)
             "extension": extension,
             "limits": self._limits,
             "memory_mb": self._memory,
@@ -55,13 +56,12 @@ class ProcessExtractor(Extractor):
         async with self._slots:
             output = await self._run(json.dumps(request).encode() + b"\n")
         try:
-            answer = json.loads(output) if output else {"refused": UNREADABLE}
+            answer: dict[str, Any] = json.loads(output) if output else {"refused": UNREADABLE}
         except ValueError:
             answer = {"refused": UNREADABLE}
         if "refused" in answer:
             raise BadFile(answer["refused"])
-        pages: list[tuple[int | None, str]] = answer["pages"]
-        return pages
+        return [(number, text) for number, text in answer["pages"]]
 
     async def _run(self, request: bytes) -> bytes:
         child = await asyncio.create_subprocess_exec(

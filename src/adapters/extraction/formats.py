@@ -100,13 +100,14 @@ def _docx(file: Path, limits: Limits) -> Iterator[Numbered]:
     import docx
     from docx.opc.exceptions import OpcError
     from docx.table import Table
-    from lxml.etree import LxmlError
+    from lxml.etree import LxmlError  # type: ignore[import-untyped]
 
     try:
         document = docx.Document(str(file))
-        blocks: list[str] = []
-        for block in document.iter_inner_content():
-            blocks.append(_table(block) if isinstance(block, Table) else block.text)
+        blocks = [
+            _table(block) if isinstance(block, Table) else block.text
+            for block in document.iter_inner_content()
+        ]
     except (
         OpcError,
         LxmlError,

@@ -63,6 +63,17 @@ class Child:
         """None while it runs."""
         return self.process.poll()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended and everything it started as well."""
+        if self.exit_code is None:
+            return False
+        try:
+            os.killpg(self.pid, 0)
+        except (ProcessLookupError, PermissionError):  # nobody, or somebody else's by now
+            return True
+        return False
+
     def open_gate(self) -> None:
         if self.process.stdin:
             with suppress(BrokenPipeError):
@@ -81,10 +92,10 @@ class Child:
         self._close_gate()
 
     def stop(self, grace: float) -> None:
-        """SIGTERM, then SIGKILL to whatever of its session is left after the grace period."""
+        """SIGTERM, then SIGKILL to whatever is left of it and its own children after the grace period."""
         self.ask_to_stop()
         deadline = time.monotonic() + grace
-        while self.exit_code is None and time.monotonic() < deadline:
+        while not self.is_over and time.monotonic() < deadline:
             time.sleep(POLL)
         self.kill()
 

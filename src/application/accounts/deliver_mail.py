@@ -16,13 +16,14 @@ class DeliverMail:
 
     outbox: Outbox
     mailer: Mailer
+    pause_s: float = PAUSE_S  # after a refusal or an outage
 
     async def forever(self) -> None:
         while True:
             try:
                 await self.one()
             except StorageUnavailable:
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(self.pause_s)
 
     async def one(self) -> bool:
         """Whether a mail was delivered."""
@@ -34,6 +35,6 @@ class DeliverMail:
         except MailRefused as error:
             log.warning("mail refused, will be tried again", extra={"cause": type(error.__cause__).__name__})
             await self.outbox.post(mail)  # keeps its age, so it is dropped once its code is worthless
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(self.pause_s)
             return False
         return True

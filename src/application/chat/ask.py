@@ -40,6 +40,7 @@ class Ask:
     clock: Clock
     max_chars: int
     per_minute: int  # 0 = no limit
+    wait_s: float = WAIT_FOR_TURN_S
 
     async def __call__(
         self, user: UserId, text: str | None, session: SessionId | None, use_documents: bool | None
@@ -54,14 +55,24 @@ class Ask:
         if session is None:
             question, message = await self._store_in_new_session(user, text, use_documents)
             run, _ = await self.runs.claim(question.session)
-        else:
-            run = await self._turn(session)
-            try:
-                question, message = await self._store(user, session, text, use_documents)
-            except BaseException:
-                await self.runs.release(run)
-                raise
-        return self.replies.start(question, message, await self.runs.bind(run, message))
+            return await self._begin(run, question, message)
+        run, abandoned = await self._turn(session)
+        try:
+            if abandoned is not None and abandoned.message is not None:
+                await self.settle(session, abandoned.message)
+            question, message = await self._store(user, session, text, use_documents)
+        except BaseException:
+            await self.replies.let_go(run)
+            raise
+        return await self._begin(run, question, message)
+
+    async def _begin(self, run: Run, question: Question, message: MessageId) -> RunningReply:
+        """A question that is stored but cannot be answered now is settled like one whose worker died."""
+        try:
+            return self.replies.start(question, message, await self.runs.bind(run, message))
+        except BaseException:
+            await self.replies.let_go(run)
+            raise
 
     async def _check_owner(self, user: UserId, session: SessionId) -> None:
         async with self.work() as w:
@@ -72,20 +83,16 @@ class Ask:
         if wait := await self.throttle.take(limit, str(user)):
             raise RateLimited(retry_after=wait)
 
-    async def _turn(self, session: SessionId) -> Run:
+    async def _turn(self, session: SessionId) -> tuple[Run, Run | None]:
         """Our turn in the session: at once, or when the running reply has ended; a reply that nobody reads
-        is stopped. The reply of a dead worker is settled first."""
-        deadline = asyncio.get_running_loop().time() + WAIT_FOR_TURN_S
+        is stopped. The second value is the run of a dead worker, whose reply is ours to settle."""
+        deadline = asyncio.get_running_loop().time() + self.wait_s
         while True:
             try:
-                run, abandoned = await self.runs.claim(session)
+                return await self.runs.claim(session)
             except SessionBusy as busy:
                 if asyncio.get_running_loop().time() > deadline:
                     raise ReplyInProgress from busy
-            else:
-                if abandoned is not None and abandoned.message is not None:
-                    await self.settle(session, abandoned.message)
-                return run
             ours = self.replies.of_session(session)
             if ours is not None and ours.readers == 0:
                 ours.stop()

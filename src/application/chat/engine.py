@@ -50,13 +50,24 @@ class Replies:
     """The replies of this process. `open` before the first question, `drain` before the end."""
 
     def __init__(
-        self, answers: Answers, work: WorkFactory, runs: Runs, logs: ReplyLogs, clock: Clock
+        self,
+        answers: Answers,
+        work: WorkFactory,
+        runs: Runs,
+        logs: ReplyLogs,
+        clock: Clock,
+        *,
+        tick_s: float = TICK_S,
+        save_pause_s: float = SAVE_PAUSE_S,
     ) -> None:
         self._answers = answers
         self._work = work
         self._runs = runs
         self._logs = logs
         self._clock = clock
+        self._tick_s = tick_s
+        self._save_pause_s = save_pause_s
+        self._unreleased: list[Run] = []
         self._running: dict[MessageId, RunningReply] = {}
         self._mirror_task: asyncio.Task[None] | None = None
         self.draining = False
@@ -79,6 +90,14 @@ class Replies:
 
     def has(self, message: MessageId) -> bool:
         return message in self._running
+
+    async def let_go(self, run: Run) -> None:
+        """The session is free; where that cannot be said now, it is said as soon as it can: a run that stays
+        with a living worker would keep its session busy for an hour."""
+        try:
+            await self._runs.release(run)
+        except StorageUnavailable:
+            self._unreleased.append(run)
 
     async def drain(self, grace_s: float) -> None:
         """Take no more questions, let running replies end within the grace, then interrupt and save them."""
@@ -139,10 +158,10 @@ class Replies:
             reply.complete()
         running.changed()
         try:
-            with suppress(StorageUnavailable):  # the copy is for resuming only; the run lapses by itself
+            with suppress(StorageUnavailable):  # the copy is for resuming only
                 await self._copy([running])
                 await self._logs.expire(reply.message)
-                await self._runs.release(running.run)
+            await self.let_go(running.run)
         finally:
             del self._running[reply.message]
 
@@ -159,18 +178,19 @@ class Replies:
             except StorageUnavailable:
                 if attempt == SAVE_TRIES:
                     raise
-                await asyncio.sleep(SAVE_PAUSE_S * attempt)
+                await asyncio.sleep(self._save_pause_s * attempt)
         raise AssertionError("unreachable")
 
     async def _mirror(self) -> None:
         tick = 0
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
             tick += 1
             with suppress(StorageUnavailable):  # tried again with the next tick
                 await self._copy(list(self._running.values()))
+                await self._release_late()
                 if tick % HOLD_CHECK_TICKS == 0:
-                    await self._let_go_of_lost_sessions()
+                    await self._give_up_lost_sessions()
 
     async def _copy(self, replies: Sequence[RunningReply]) -> None:
         fresh = [r for r in replies if r.mirrored < len(r.reply.log)]
@@ -185,7 +205,13 @@ class Replies:
         for running, end in zip(fresh, ends, strict=True):
             running.mirrored = max(running.mirrored, end)
 
-    async def _let_go_of_lost_sessions(self) -> None:
+    async def _release_late(self) -> None:
+        while self._unreleased:
+            await self._runs.release(self._unreleased[0])
+            del self._unreleased[0]
+
+    async def _give_up_lost_sessions(self) -> None:
         for running in list(self._running.values()):
-            if not await self._runs.holds(running.run):
+            # one that has ended meanwhile must not be claimed anew
+            if not running.settling and not await self._runs.holds(running.run):
                 running.give_up()

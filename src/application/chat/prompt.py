@@ -9,10 +9,11 @@ CONTEXT_CAP = 6000
 REPEATED_UP_TO = 400  # characters of a question; a small model answers what it read last
 
 SYSTEM_PROMPT = (
-    "You are a friendly, patient tutor. Answer clearly and briefly, in the language of the question. Explain step "
-    "by step where that helps. Say so when you are not sure."
+    "You are a friendly, patient tutor. Answer clearly and briefly, in the language of the question. Explain "
+    "step by step where that helps. Say so when you are not sure."
 )
-# Measured with bench/grounding.py on the bundled model: every further rule makes it talk about the rules instead.
+# Measured with bench/grounding.py on the bundled model: every further rule makes it talk about the rules
+# instead.
 GROUNDED_SYSTEM_PROMPT = (
     "You are a friendly, concise tutor. Answer in one sentence. Answer only from the context."
 )

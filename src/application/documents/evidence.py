@@ -1,5 +1,5 @@
-"""Which sentences of the passages answer a question, and how well. Pure; the same words decide for gate, guard
-and extractive answer, so that the three never disagree."""
+"""Which sentences of the passages answer a question, and how well. Pure; the same words decide for gate,
+guard and extractive answer, so that the three never disagree."""
 
 import re
 from collections.abc import Sequence
@@ -11,31 +11,33 @@ from domain.document import Hit
 from domain.words import is_cjk, words
 
 STRONG = 0.80  # of `Evidence.score`: certain enough to contradict a model that finds no answer
-ENOUGH = 0.58
+ENOUGH = 0.62
 ENOUGH_WORDS = 0.6  # of the question's content words, where no cosine is known
 WORDS_WEIGHT = 0.4
-CLOSE = 0.42  # no sentence further from the question than this answers it
+AROUND = 0.4  # of that, what the rest of the passage contributes: it tells what a line is about
+CLOSE = 0.40  # no sentence further from the question than this answers it
 NEARLY_THE_SAME = 0.70  # so close that the words need not match
 
 _NUMBER_WORD = (
-    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
-    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion half quarter "
-    "third dozen twice daily weekly monthly yearly annually"
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million "
+    "billion half quarter third dozen twice daily weekly monthly yearly annually"
 )
 _NUMBER = re.compile(
     rf"\d|\b(?:one|{'|'.join(_NUMBER_WORD.split())})\b|[一二三四五六七八九十百千万亿两]", re.IGNORECASE
 )
 _TIME = re.compile(
-    r"\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|"
-    r"wednesday|thursday|friday|saturday|sunday|century|spring|summer|autumn|winter|daily|weekly)s?\b|[年月日点]",
+    r"\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|monday|"
+    r"tuesday|wednesday|thursday|friday|saturday|sunday|century|spring|summer|autumn|winter|daily|"
+    r"weekly)s?\b|[年月日点]",
     re.IGNORECASE,
 )
 _NAME = re.compile(
     r"(?<![.!?:])(?<!^)\s[\"“(]?([A-Z][^\W\d_]+)|^[\"“(]?([A-Z][^\W\d_]+)(?=\s[A-Z])|[\u4e00-\u9fff]{2}"
 )
 _LEANS = re.compile(
-    r"(?:[-*•]\s+)?(?:it|its|this|that|these|those|they|their|them|he|his|she|her|such|both|the former|the latter)\b|"
-    r"[它他她这那其此]",
+    r"(?:[-*•]\s+)?(?:it|its|this|that|these|those|they|their|them|he|his|she|her|such|both|the former|the "
+    r"latter)\b|(?:\w+\W+){1,5}(?:it|them)\b|[它他她这那其此]",
     re.IGNORECASE,
 )
 
@@ -43,13 +45,13 @@ _LEANS = re.compile(
 # Verbs whose forms do not begin alike.
 _IRREGULAR = (
     "become became|begin began begun|break broke broken|bring brought|build built|buy bought|catch caught|"
-    "choose chose chosen|come came|do did done|draw drew drawn|drink drank drunk|drive drove driven|eat ate eaten|"
-    "fall fell fallen|feel felt|fight fought|find found|fly flew flown|freeze froze frozen|get got|give gave given|"
-    "go went gone|grow grew grown|hear heard|hold held|keep kept|know knew known|lead led|leave left|lose lost|"
-    "make made|mean meant|meet met|pay paid|rise rose risen|run ran|say said|see saw seen|sell sold|send sent|"
-    "show shown|sing sang sung|sink sank sunk|sit sat|sleep slept|speak spoke spoken|spend spent|stand stood|"
-    "steal stole stolen|swim swam swum|take took taken|teach taught|tell told|think thought|throw threw thrown|"
-    "understand understood|wear wore worn|win won|write wrote written"
+    "choose chose chosen|come came|do did done|draw drew drawn|drink drank drunk|drive drove driven|eat ate "
+    "eaten|fall fell fallen|feel felt|fight fought|find found|fly flew flown|freeze froze frozen|get got|"
+    "give gave given|go went gone|grow grew grown|hear heard|hold held|keep kept|know knew known|lead led|"
+    "leave left|lose lost|make made|mean meant|meet met|pay paid|rise rose risen|run ran|say said|see saw "
+    "seen|sell sold|send sent|show shown|sing sang sung|sink sank sunk|sit sat|sleep slept|speak spoke "
+    "spoken|spend spent|stand stood|steal stole stolen|swim swam swum|take took taken|teach taught|tell told|"
+    "think thought|throw threw thrown|understand understood|wear wore worn|win won|write wrote written"
 )
 _PRESENT = {form: verb.split()[0] for verb in _IRREGULAR.split("|") for form in verb.split()}
 
@@ -85,6 +87,8 @@ def lines(text: str) -> list[Line]:
 def evidence(question: str, hits: Sequence[Hit]) -> list[Evidence]:
     """The lines that answer the question, best first; none when nothing does."""
     asked = understood(question)
+    if asked.inventing:
+        return []
     found: dict[str, Evidence] = {}
     for n, hit in enumerate(hits, 1):
         if not _speaks_of(asked, hit):
@@ -136,7 +140,11 @@ def _flat(text: str) -> str:
 
 def _speaks_of(asked: Asked, hit: Hit) -> bool:
     present = words(hit.text)
-    return all(any(_same_name(name, other) for other in present) for name in asked.names)
+    initials = "".join(word[0] for word in present)
+    return all(
+        any(_same_name(name, other) for other in present) or (len(name) >= 3 and name in initials)
+        for name in asked.names
+    )
 
 
 def _same_name(name: str, other: str) -> bool:
@@ -146,7 +154,8 @@ def _same_name(name: str, other: str) -> bool:
 
 def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
     present = words(line.quote)
-    share = covered(asked.content, present)
+    around = covered(asked.content, words(f"{hit.text} {hit.filename}"))
+    share = (1 - AROUND) * covered(asked.content, present) + AROUND * around
     if not has_kind(asked, line.quote):
         return None
     if len(hit.nearness) <= index:
@@ -162,7 +171,10 @@ def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
 
 
 def has_kind(asked: Asked, text: str) -> bool:
-    """Whether the text holds a thing of the kind that was asked for, beside what the question itself brought."""
+    """Whether the text holds a thing of the kind that was asked for, beside what the question itself
+    brought."""
+    if asked.measure is not None and not asked.measure.search(text):
+        return False
     if asked.wanted is Wanted.NUMBER:
         return _NUMBER.search(text) is not None
     if asked.wanted is Wanted.TIME:

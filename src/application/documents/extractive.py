@@ -1,5 +1,5 @@
-"""Answers made of the documents' own sentences, with the page they stand on. They cannot be wrong about what the
-documents say; they need no model."""
+"""Answers made of the documents' own sentences, with the page they stand on. They cannot be wrong about what
+the documents say; they need no model."""
 
 import re
 from collections.abc import Sequence

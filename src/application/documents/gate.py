@@ -11,8 +11,8 @@ NEARLY = 0.15  # a passage that answers so much worse than the best one is left 
 
 
 def answering(question: str, hits: Sequence[Hit], most: int = FEW) -> list[Hit]:
-    """The hits that hold an answer, best first, at most `most`; empty when the gate stays shut. A question about
-    the documents as a whole is answered by whatever was found."""
+    """The hits that hold an answer, best first, at most `most`; empty when the gate stays shut. A question
+    about the documents as a whole is answered by whatever was found."""
     if understood(question).overview:
         return list(hits[:most])
     found = evidence(question, hits)

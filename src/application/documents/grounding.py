@@ -26,11 +26,12 @@ _NEGATION = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])[-−–]?\d+(?:[.,:]\d+)*")
-_NUMBER_WORDS = frozenset(
-    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
-    "trillion half quarter third dozen twice double".split()
+_COUNTS = (
+    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "
+    "million billion trillion half quarter third dozen twice double"
 )
+_NUMBER_WORDS = frozenset(_COUNTS.split())
 _UNIT = re.compile(r"\s?([^\W\d_]+|%|°\w?)(?:\s+(?:per|an?|each|every|for each)\s+([^\W\d_]+))?")
 _NAME = re.compile(r"\w+(?:[-/']\w+)*")
 _MARK = re.compile(r"\s*\[\d+\]")
@@ -39,19 +40,20 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[,;:](?=\s)|\b(?:and|but|while|whereas|or)\b|[，；：]")
-_NEUTRAL = frozenset(
+_SAYING = (
     "according based called document documents equal equals file found given known located mentioned "
     "named notes page refers reply said says source stated states text total yes also however therefore "
-    "approximately around exactly roughly nearly used using make makes made".split()
+    "approximately around exactly roughly nearly used using make makes made"
 )
+_NEUTRAL = frozenset(_SAYING.split())
 
 
 async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hit]) -> AsyncGenerator[str]:
     """The model's answer in whole sentences, as far as one sentence of the passages bears each of them out.
 
-    The first that is not borne out ends the model's turn; the best sentences of the passages are quoted in its
-    place. When they hold no answer the model is not even started. What was given out is never taken back, and
-    the model's own errors pass through.
+    The first that is not borne out ends the model's turn; the best sentences of the passages are quoted in
+    its place. When they hold no answer the model is not even started. What was given out is never taken back,
+    and the model's own errors pass through.
     """
     async with aclosing(pieces):
         found = evidence(question, hits)
@@ -80,16 +82,18 @@ async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hi
 
 
 def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
-    """Whether this one line says what was said: its numbers with their units, its names, its sense (negated or
-    not), and nearly all of its words, the question's own aside - and says more than the question did."""
+    """Whether this one line says what was said: its numbers with their units, its names, its sense (negated
+    or not), and nearly all of its words, the question's own aside - and says more than the question did."""
     line = one.line.text
     there = words(line)
+    around = words(f"{one.hit.text} {one.hit.filename}")
+    known = [*there, *(word for word in asked.content if covered([word], around))]
     content = [word for word in words(said) if word not in STOPWORDS and word not in _NEUTRAL]
     new = [word for word in content if covered([word], there) and not covered([word], asked.content)]
     return (
         covered(asked.content, words(one.line.quote)) > 0
         and _tells_enough(new, said, asked)
-        and covered(content, [*there, *asked.content]) >= 1 - FREE_SHARE
+        and covered(content, known) >= 1 - FREE_SHARE
         and all(any(alike(name, other) for other in there) for name in _names(said, line))
         and _numbers_agree(said, line, asked)
         and _same_sense(said, line, new)
@@ -98,8 +102,8 @@ def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
 
 
 def _tells_enough(new: Sequence[str], said: str, asked: Asked) -> bool:
-    """One new word alone may be a sentence turned round (`loses 5 percent`, `is lost`), unless it is a number or
-    a name."""
+    """One new word alone may be a sentence turned round (`loses 5 percent`, `is lost`), unless it is a number
+    or a name."""
     telling = len(set(new)) >= 2 or bool(_numbers(said)) or bool(_names(said, said))
     return bool(new) and telling and has_kind(asked, said) and len(words(said)) >= SENTENCE
 
@@ -119,7 +123,9 @@ def _same_sense(said: str, line: str, new: Sequence[str]) -> bool:
 def _numbers_agree(said: str, line: str, asked: Asked) -> bool:
     numbers = _numbers(said)
     return (
-        set(numbers) <= set(_numbers(line)) and _units_agree(said, line) and _right_clause(numbers, line, asked)
+        set(numbers) <= set(_numbers(line))
+        and _units_agree(said, line)
+        and _right_clause(numbers, line, asked)
     )
 
 
@@ -160,7 +166,8 @@ def _is_empty(said: str) -> bool:
     return all(word in STOPWORDS or word in _FILLERS for word in words(said))
 
 
-_FILLERS = frozenset("yes sure certainly course okay ok great here answer following hello hi 好 好的".split())
+_POLITE = "yes sure certainly course okay ok great here answer following hello hi 好 好的"
+_FILLERS = frozenset(_POLITE.split())
 
 
 def _numbers(text: str) -> list[str]:
@@ -213,8 +220,8 @@ def _names(said: str, line: str) -> list[str]:
 
 
 def _right_clause(numbers: Sequence[str], line: str, asked: Asked) -> bool:
-    """Of several numbers in a line the one that was said must be the one that was asked for: no other clause with
-    another number may hold more of the question's words."""
+    """Of several numbers in a line the one that was said must be the one that was asked for: no other clause
+    with another number may hold more of the question's words."""
     if not numbers or set(numbers) >= set(_numbers(line)):
         return True
     taken = left = 0.0

@@ -1,4 +1,5 @@
-"""What a question asks for, as far as its wording tells. English and Chinese wording; others ask for nothing special."""
+"""What a question asks for, as far as its wording tells. English and Chinese wording; others ask for nothing
+special."""
 
 import re
 from dataclasses import dataclass
@@ -7,8 +8,8 @@ from enum import Enum
 from domain.words import STOPWORDS, search_words
 
 _THING = (
-    r"(?:(?:course|lecture|uploaded|attached|given)\s+)*(?:\w+\s+)?"
-    r"(?:documents?|files?|pdfs?|docs?|papers?|notes?|texts?|handbooks?|slides?|contents?|materials?|uploads?)"
+    r"(?:(?:course|lecture|uploaded|attached|given)\s+)*(?:\w+\s+)?(?:documents?|files?|pdfs?|docs?|papers?|"
+    r"notes?|texts?|handbooks?|slides?|contents?|materials?|uploads?)"
 )
 _ASIDE = re.compile(
     rf"(?:\b(?:according\s+to|based\s+on|as\s+stated\s+in|in|from|inside|within)\s+"
@@ -34,8 +35,9 @@ _WANTS = (
     (
         "number",
         re.compile(
-            r"\bhow\s+(?:many|much|long|far|deep|fast|high|tall|big|large|old|hot|cold|heavy|thick|wide|salty|often)\b|"
-            r"\bwhat\s+(?:percentage|fraction|share|proportion|speed|temperature|depth|price|mark|age)\b|多少|几|多大|多长|多深",
+            r"\bhow\s+(?:many|much|long|far|deep|fast|high|tall|big|large|old|hot|cold|heavy|thick|wide|"
+            r"salty|often)\b|\bwhat\s+(?:percentage|fraction|share|proportion|speed|temperature|depth|price|"
+            r"mark|age)\b|多少|几|多大|多长|多深",
             re.IGNORECASE,
         ),
     ),
@@ -47,6 +49,35 @@ _WANTS = (
             re.IGNORECASE,
         ),
     ),
+)
+
+
+# What may stand behind the number that is asked for. A rate (`2.5 centimetres a year`) is no length.
+_LENGTH = r"(?:\w*met(?:re|er)|mile|f(?:oo|ee)t|inch(?:e)?|yard|fathom|km|cm|mm|nm|m|ft)s?"
+_DURATION = r"(?:second|minute|hour|day|week|month|year|decade|centur(?:y|ie)|min|h|semester|term)s?"
+_NO_RATE = r"\b(?!\s+(?:per|an?|each|every)\b)"
+_MEASURES = (
+    (r"\bhow\s+(?:deep|high|tall|wide|thick|far)\b|\b(?:depth|height|width|distance)\b", _LENGTH + _NO_RATE),
+    (r"\bhow\s+long\b|\bwhat\s+length\b", rf"(?:{_LENGTH}|{_DURATION}){_NO_RATE}"),
+    (r"\bhow\s+old\b|\bwhat\s+age\b", _DURATION),
+    (
+        r"\bhow\s+heavy\b|\bweight\b|\bhow\s+much\s+does\b.*\bweigh\b",
+        r"\w*(?:gram(?:me)?|tonne|ton|pound|kg|lb)s?\b",
+    ),
+    (r"\bhow\s+fast\b|\bspeed\b", r"\w+\s+(?:per|an?|each|every)\s+\w+|km/h|m/s|mph|knots?|times\b"),
+    (r"\bhow\s+(?:hot|cold|warm)\b|\btemperature\b", r"degrees?\b|°|kelvin"),
+    (
+        r"\bpercentage\b|\bproportion\b|\bfraction\b|\bwhat\s+share\b",
+        r"percent|per\s+cent|%|half|quarter|third|fifth|tenth|\bof\b",
+    ),
+    (r"\bprice\b|\bhow\s+expensive\b|\bcosts?\b", r"[$€£¥]|euros?|dollars?|pounds?|yuan|cents?\b"),
+)
+_MEASURE = tuple(
+    (re.compile(asks, re.IGNORECASE), re.compile(unit, re.IGNORECASE)) for asks, unit in _MEASURES
+)
+_INVENTING = re.compile(
+    r"\b(?:joke|poem|haiku|limerick|song|story|fairy\s+tale|rhyme|translate|riddle)s?\b|笑话|写一首|翻译",
+    re.IGNORECASE,
 )
 
 
@@ -66,13 +97,25 @@ class Asked:
     names: tuple[str, ...]  # names, acronyms and words with digits in it, folded
     wanted: Wanted
     overview: bool  # the documents as a whole are asked about, not a fact in them
+    inventing: bool  # a joke, a poem, a translation: nothing to look up
+    measure: re.Pattern[str] | None  # how a number that answers is measured
 
 
 def understood(question: str) -> Asked:
     text = bare(question)
-    content = tuple(word for word in search_words(text) if word not in _ASKING) or tuple(search_words(text))
+    wanted = _wanted(text)
+    every = search_words(text)
+    content = [word for word in every if word not in _ASKING]
+    if wanted is Wanted.TIME:
+        content = [word for word in content if word not in _KINDS_OF_TIME]
     return Asked(
-        text, content, _names(text, len(content)), _wanted(text), _OVERVIEW.search(question) is not None
+        text=text,
+        content=tuple(content or every),
+        names=_names(text, len(content)),
+        wanted=wanted,
+        overview=_OVERVIEW.search(question) is not None,
+        inventing=_INVENTING.search(text) is not None,
+        measure=next((unit for asks, unit in _MEASURE if asks.search(text)), None),
     )
 
 
@@ -102,8 +145,10 @@ def _names(text: str, content: int) -> tuple[str, ...]:
 
 
 # They ask, they are not asked about.
-_ASKING = frozenset(
-    "many much long far often kind sort explain describe give name list mean means happen happens called exactly "
-    "know say says said think document documents according based tutor question answer get one".split()
+_ASKING_WORDS = (
+    "many much long far often kind sort explain describe give name list mean means happen happens called "
+    "exactly know say says said think document documents according based tutor question answer get "
+    "one"
 )
+_ASKING = frozenset(_ASKING_WORDS.split())
 _KINDS_OF_TIME = frozenset(["year", "date", "day", "month", "time", "century"])

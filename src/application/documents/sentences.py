@@ -9,8 +9,9 @@ from domain.words import CJK
 # An end mark with its closing quotes and brackets; a Latin one counts only before a blank or the end.
 _END = re.compile("[.!?…]+[\"'”’»)\\]]*(?=\\s|$)|[。！？｡]+[”’」』）】]*")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[\"“])(?:(?:[A-Za-z]\.)+|(?:e\.g|i\.e|etc|vs|cf|al|approx|ca|fig|figs|eq|no|nos|vol|ch|sec|pp?|dr|mr|"
-    r"mrs|ms|prof|st|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|bzw|z\.b|usw|nr|abs|inc|ltd|dept|univ)\.)\Z",
+    r"(?:^|[\s(\[\"“])(?:(?:[A-Za-z]\.)+|(?:e\.g|i\.e|etc|vs|cf|al|approx|ca|fig|figs|eq|no|nos|vol|ch|sec|"
+    r"pp?|dr|mr|mrs|ms|prof|st|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|bzw|z\.b|usw|nr|abs|inc|ltd|"
+    r"dept|univ)\.)\Z",
     re.IGNORECASE,
 )
 _LIST_NUMBER = re.compile(r"\s*(?:[(\[]?\d{1,3}|[ivxlc]{1,5}|[a-zA-Z])[.)]\Z")
@@ -18,6 +19,12 @@ _BLOCK_START = re.compile(r"[#>|•◦▪·]|[*+\-–—]\s|\d{1,3}[.)]\s+[^\W\d
 _NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,3}\.?\s+[^\W\d_a-z]")
 _ENDS_SENTENCE = re.compile("[.!?…。！？｡:：;；][\"'”’»)\\]」』）】]*\\s*\\Z")
 _CJK_START = re.compile(f"[{CJK}]")
+_TITLE_NUMBER = re.compile(
+    r"\A(?:(?:chapter|section|part|unit|lecture|week|appendix)\s+)?"
+    r"(?:\d{1,3}(?:\.\d{1,3}){0,3}|[IVXLC]{1,5})[.:]?\s+|\A第[\d一二三四五六七八九十百]+[章节課课讲]\s*",
+    re.IGNORECASE,
+)
+_FURNITURE = re.compile(r"(?:.{0,70}\W)?(?:page|seite|p\.)\s*\d+(?:\s*(?:of|/)\s*\d+)?\W*\Z", re.IGNORECASE)
 _BLANKS = re.compile(r"\s*")
 _SPREAD = 0.8  # of the line width: letters are not equally wide
 
@@ -39,8 +46,8 @@ def sentences(text: str) -> list[Stretch]:
 
 
 def blocks(text: str) -> list[Stretch]:
-    """Paragraphs, headings, list items and table rows. A line break is only a wrapped line, unless a blank line
-    follows, a list or heading mark stands behind it, or the next word would still have fitted."""
+    """Paragraphs, headings, list items and table rows. A line break is only a wrapped line, unless a blank
+    line follows, a list or heading mark stands behind it, or the next word would still have fitted."""
     lines = list(_lines(text))
     width = max((line.end - line.start for line in lines), default=0)
     found: list[Stretch] = []
@@ -58,22 +65,24 @@ def blocks(text: str) -> list[Stretch]:
 
 
 def is_heading(text: str) -> bool:
-    """Whether a block reads like a heading: one short line without an end mark, or marked as one."""
-    if text.startswith("#"):
+    """Whether a block reads like a heading (or is the page's own heading): marked as one, or one short line
+    without an end mark and - its own number aside - without digits and colons, which tell of dates, rows and
+    entries."""
+    if text.startswith("#") or _FURNITURE.fullmatch(text):
         return True
-    letters = [c for c in text if c.isalpha()]
+    title = _TITLE_NUMBER.sub("", text)
+    letters = [c for c in title if c.isalpha()]
     if "\n" in text or not letters or len(text) > 90 or _ENDS_SENTENCE.search(text[-12:]):
         return False
+    if re.search(r"[\d|\t:：]", title):
+        return False
     if _CJK_START.match(letters[0]):
-        return len(text) <= 30 and not any(c in text for c in "，、,|\t")
-    if _NUMBERED.match(text):
-        return len(text.split()) <= 14
-    many_digits = sum(c.isdigit() for c in text) > len(letters)
+        return len(title) <= 30 and not re.search("[，、,]", title)
+    numbered = len(title) < len(text)
     return (
-        letters[0].isupper()
-        and len(text.split()) <= 10
-        and not many_digits
-        and not re.search(r"[|\t,]", text)
+        title[0].isupper()
+        and len(title.split()) <= (14 if numbered else 10)
+        and (numbered or "," not in title)
     )
 
 

@@ -1,7 +1,8 @@
-"""The embedded language model: an OpenAI-compatible server on the loopback interface, in a process of its own.
+"""The embedded language model: an OpenAI-compatible server on the loopback interface, in a process of its
+own.
 
-`python -m entrypoints.children.model_server --model FILE --port N --threads T`, with the key that callers must
-show in VIRTUAL_TUTOR_MODEL_KEY. It ends with its parent.
+`python -m entrypoints.children.model_server --model FILE --port N --threads T`, with the key that callers
+must show in VIRTUAL_TUTOR_MODEL_KEY. It ends with its parent.
 """
 
 import argparse
@@ -55,7 +56,8 @@ def _leave(_kept_until_now: object) -> NoReturn:
 
 
 def _serve(model: Path, port: int, threads: int, name: str, key: str) -> object:
-    # Waiting threads would spin otherwise, and beside any other busy process collapse to a tenth of their speed.
+    # Waiting threads would spin otherwise, and beside any other busy process collapse to a tenth of their
+    # speed.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ["GOMP_SPINCOUNT"] = "0"
     import xllamacpp  # reads the two when it is loaded

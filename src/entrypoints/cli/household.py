@@ -179,10 +179,12 @@ class Household:
             shutil.rmtree(self.redis_folder, ignore_errors=True)
 
     def _stop_web(self, web: Child) -> None:
+        if self.stops and web.exit_code is None:
+            say("Stopping …")
         asked = self.stops
         web.ask_to_stop()
         deadline = time.monotonic() + self.settings.drain_seconds + WEB_GRACE
-        while web.exit_code is None and time.monotonic() < deadline and self.stops <= asked:
+        while not web.is_over and time.monotonic() < deadline and self.stops <= asked:
             time.sleep(QUICK_TICK)
         web.kill()  # the second Ctrl-C does not wait
 

@@ -32,7 +32,7 @@ from application.ports.extraction import Extractor
 from application.ports.knowledge import Knowledge
 from application.ports.language_model import LanguageModel
 from application.ports.login_sessions import LoginSessions
-from application.ports.mail import Outbox
+from application.ports.mail import Mailer, Outbox
 from application.ports.persistence import JobQueue, Reading, WorkFactory
 from application.ports.replies import ReplyLogs, Runs
 from application.ports.throttle import Throttle
@@ -52,9 +52,11 @@ class UseCaseProvider(Provider):
     """Use cases are frozen and hold no connection, so one of each serves the whole process."""
 
     scope = Scope.APP
-    plain = provide_all(
-        Authenticate, Logout, OpenSession, SettleReply, SettleAbandoned, IndexDocument, DeliverMail
-    )
+    plain = provide_all(Authenticate, Logout, OpenSession, SettleReply, SettleAbandoned, IndexDocument)
+
+    @provide
+    def deliver_mail(self, outbox: Outbox, mailer: Mailer) -> DeliverMail:
+        return DeliverMail(outbox=outbox, mailer=mailer)
 
     @provide
     def send_verification(

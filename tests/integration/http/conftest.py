@@ -1,6 +1,6 @@
 """One installation for all tests of a file that do not change it, and two people who use it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,21 @@ from tests.conftest import Valkey
 from tests.integration.house import House, User, a_house
 from tests.servers.llm_service import LlmServiceServer
 
-Forge = Callable[..., str]
+
+@pytest.fixture(scope="module")
+def home_redis(valkey: Valkey) -> Iterator["Redis[bytes]"]:
+    with Redis.from_url(f"{valkey.url}?db=1") as client:
+        client.flushdb()
+        yield client
 
 
 @pytest.fixture(scope="module")
 async def home(
-    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, llm: LlmServiceServer
+    tmp_path_factory: pytest.TempPathFactory, home_redis: object, valkey: Valkey, llm: LlmServiceServer
 ) -> AsyncIterator[House]:
     """Shared by a file's tests; keys in a database of its own, so that a test's fresh house leaves it alone."""
-    url = f"{valkey.url}?db=1"
-    with Redis.from_url(url) as client:
-        client.flushdb()
     folder = tmp_path_factory.mktemp("home")
-    async with a_house(folder, REDIS_URL=url, LLM_URL=llm.url) as house:
+    async with a_house(folder, REDIS_URL=f"{valkey.url}?db=1", LLM_URL=llm.url) as house:
         yield house
 
 

@@ -147,6 +147,7 @@ def test_lists_and_networks(load: Load) -> None:
         ("postgres://u:p@h:5433/x", "postgresql+asyncpg://u:p@h:5433/x"),
         ("postgresql://u@h/x?sslmode=require", "postgresql+asyncpg://u@h/x?ssl=require"),
         ("postgresql:///x?host=/run/pg", "postgresql+asyncpg:///x?host=/run/pg"),
+        ("postgresql://u:@/x?host=/run/pg", "postgresql+asyncpg://u:@/x?host=/run/pg"),
         ("postgresql+asyncpg://h/x", "postgresql+asyncpg://h/x"),
         ("sqlite:////var/x.db", "sqlite+aiosqlite:////var/x.db"),
     ],

@@ -1,0 +1,140 @@
+"""The accounts' use cases on fakes, as a house has them."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from application.accounts.authenticate import Authenticate
+from application.accounts.login import Login
+from application.accounts.logout import Logout
+from application.accounts.register import Register, TutorSignup
+from application.accounts.send_verification import SendVerification
+from application.ports.credentials import Claims
+from domain.user import Role, Status, User
+from tests.builders import a_user
+from tests.fakes.clock import FakeClock
+from tests.fakes.codes import FakeCodes
+from tests.fakes.credentials import FakePasswordHasher, some_tokens
+from tests.fakes.login_sessions import FakeLoginSessions
+from tests.fakes.mail import FakeOutbox
+from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
+from tests.fakes.throttle import FakeThrottle
+
+ANN, BEN = "ann@example.org", "ben@example.org"
+PASSWORD = "correct horse battery"
+IP = "203.0.113.7"
+
+
+@dataclass(eq=False)
+class Desk:
+    """Everything accounts need; the first three fields are the house's settings."""
+
+    hide_existing: bool = False
+    tutor_signup: TutorSignup = TutorSignup.APPROVAL
+    single_session: bool = True
+    clock: FakeClock = field(default_factory=FakeClock)
+    database: FakeDatabase = field(default_factory=FakeDatabase)
+    hasher: FakePasswordHasher = field(default_factory=FakePasswordHasher)
+
+    def __post_init__(self) -> None:
+        self.codes = FakeCodes(self.clock)
+        self.outbox = FakeOutbox(self.clock)
+        self.throttle = FakeThrottle(self.clock)
+        self.sessions = FakeLoginSessions(self.clock)
+        self.tokens = some_tokens()
+        self.work = FakeWorkFactory(self.database)
+
+    @property
+    def send_verification(self) -> SendVerification:
+        return SendVerification(
+            work=self.work,
+            codes=self.codes,
+            outbox=self.outbox,
+            throttle=self.throttle,
+            clock=self.clock,
+            hide_existing=self.hide_existing,
+        )
+
+    @property
+    def register(self) -> Register:
+        return Register(
+            work=self.work,
+            codes=self.codes,
+            hasher=self.hasher,
+            throttle=self.throttle,
+            clock=self.clock,
+            common_passwords=frozenset({"password1"}),
+            tutor_signup=self.tutor_signup,
+            hide_existing=self.hide_existing,
+        )
+
+    @property
+    def login(self) -> Login:
+        return Login(
+            work=self.work,
+            hasher=self.hasher,
+            tokens=self.tokens,
+            sessions=self.sessions,
+            throttle=self.throttle,
+            clock=self.clock,
+            single_session=self.single_session,
+        )
+
+    @property
+    def logout(self) -> Logout:
+        return Logout(work=self.work, sessions=self.sessions, clock=self.clock)
+
+    @property
+    def authenticate(self) -> Authenticate:
+        return Authenticate(
+            tokens=self.tokens,
+            sessions=self.sessions,
+            reading=FakeReading(self.database),
+            clock=self.clock,
+        )
+
+    @property
+    def tables(self) -> Tables:
+        """What was committed."""
+        return self.database.tables
+
+    async def someone(
+        self,
+        email: str = ANN,
+        password: str = PASSWORD,
+        role: Role = Role.STUDENT,
+        status: Status = Status.INACTIVE,
+    ) -> User:
+        user = a_user(email, await self.hasher.hash(password), role, status)
+        async with self.work() as w:
+            w.users.add(user)
+            await w.commit()
+        return user
+
+    async def set_status(self, user: User, status: Status) -> None:
+        async with self.work() as w:
+            found = await w.users.get(user.id)
+            assert found is not None
+            found.status = status
+            await w.commit()
+
+    async def code_for(self, email: str = ANN, purpose: str = "register") -> str:
+        """As it arrives by mail."""
+        await self.send_verification(email, purpose, IP)
+        return code_in(self.outbox.last_to(email).text)
+
+    async def signed_in(self, email: str = ANN) -> tuple[str, Claims]:
+        token = await self.login(email, PASSWORD, IP)
+        return token, self.tokens.read(token, self.clock.now())
+
+    def user(self, email: str = ANN) -> User:
+        return next(user for user in self.tables.users.values() if user.email == email)
+
+    def later(self, **time: float) -> None:
+        self.clock.pass_(timedelta(**time))
+
+
+def code_in(text: str) -> str:
+    found = re.search(r"\b\d{6}\b", text)
+    assert found is not None, text
+    return found[0]

@@ -1,0 +1,83 @@
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from application.accounts.deliver_mail import DeliverMail
+from application.accounts.mails import already_registered_mail, code_mail
+from application.ports.mail import Mail
+from domain.errors import StorageUnavailable
+from domain.user import Purpose
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.mail import FakeMailer, FakeOutbox
+
+
+def a_mail(to: str = "ann@example.org") -> Mail:
+    return code_mail(to, Purpose.REGISTER, "042042", START)
+
+
+async def test_takes_one_and_delivers_it() -> None:
+    outbox, mailer = FakeOutbox(), FakeMailer()
+    deliver = DeliverMail(outbox=outbox, mailer=mailer)
+    await outbox.post(a_mail("nobody@example.org"), deliver=False)
+    await outbox.post(a_mail())
+    assert await deliver.one()
+    assert not await deliver.one()
+    assert mailer.delivered == [a_mail()]
+
+
+async def test_a_refused_mail_is_tried_again_until_it_is_worthless() -> None:
+    clock = FakeClock()
+    outbox, mailer = FakeOutbox(clock), FakeMailer()
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, pause_s=0)
+    mailer.down = True
+    await outbox.post(a_mail())
+    for _ in range(3):
+        assert not await deliver.one()
+    mailer.down = False
+    assert await deliver.one()
+    assert mailer.delivered == [a_mail()]
+
+    mailer.down = True
+    await outbox.post(a_mail())
+    assert not await deliver.one()
+    clock.pass_(seconds=301)
+    mailer.down = False
+    assert not await deliver.one()
+    assert len(mailer.delivered) == 1
+
+
+async def test_goes_on_for_ever_whatever_is_down() -> None:
+    outbox, mailer = FakeOutbox(), FakeMailer()
+    outbox.refuse_with = StorageUnavailable()
+    mailer.down = True
+    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=mailer, pause_s=0.001).forever())
+    outbox.refuse_with = None
+    await outbox.post(a_mail())
+    await asyncio.sleep(0.05)
+    mailer.down = False
+    for n in range(3):
+        await outbox.post(a_mail(f"u{n}@example.org"))
+    for _ in range(200):
+        if len(mailer.delivered) == 4:
+            break
+        await asyncio.sleep(0.01)
+    delivering.cancel()
+    with suppress(asyncio.CancelledError):
+        await delivering
+    assert {mail.to for mail in mailer.delivered} == {
+        "ann@example.org",
+        *(f"u{n}@example.org" for n in range(3)),
+    }
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_a_code_mail_holds_the_code_and_says_what_for(purpose: Purpose) -> None:
+    mail = code_mail("ann@example.org", purpose, "042042", START)
+    assert (mail.to, mail.created_at) == ("ann@example.org", START)
+    assert mail.text.count("042042") == 1
+    assert "5 minutes" in mail.text
+
+
+def test_the_owner_of_a_taken_address_gets_no_code() -> None:
+    assert "code" not in already_registered_mail("ann@example.org", START).text

@@ -1,0 +1,408 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from application.chat.engine import Question
+from application.chat.reply import ReplyState
+from application.chat.running import RunningReply
+from application.ports.language_model import ModelFailed, ModelUnreachable
+from domain.conversation import MessageState, SessionId, Source
+from domain.errors import DomainError, ShuttingDown, StorageUnavailable
+from domain.user import UserId
+from tests.unit.chat.room import TICK_S, Room, Worker, ended, heard, until
+
+Events = list[dict[str, Any]]
+
+
+async def asked(room: Room, worker: Worker, text: str = "What is osmosis?") -> RunningReply:
+    """A reply in the making, in a session of its own."""
+    user = await room.someone(f"u{len(room.tables.users)}@example.org")
+    return await worker.ask(user, text, None, None)
+
+
+def told(events: list[bytes]) -> Events:
+    return [json.loads(event) for event in events]
+
+
+def kinds(events: list[bytes]) -> list[str]:
+    """The statuses, runs of chunks counted once."""
+    found = [event["status"] for event in told(events)]
+    return [kind for n, kind in enumerate(found) if n == 0 or kind != found[n - 1]]
+
+
+class TestCompletion:
+    async def test_is_stored_before_it_is_told(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        events = await heard(running)
+        assert kinds(events) == ["streaming", "finished", "complete"]
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, world.", MessageState.FINAL)
+        assert told(events)[-1]["text"] == message.content
+
+    async def test_is_not_told_while_it_is_being_stored(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        async with room.work():  # holds up the commit
+            await until(lambda: running.settling)
+            assert running.reply.text == "Hello, world."
+            assert not running.reply.ended
+        await ended(running)
+        assert running.reply.state is ReplyState.COMPLETE
+
+    async def test_counts_question_and_answer(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        assert room.tables.sessions[running.reply.session].message_count == 1
+        room.clock.pass_(seconds=30)
+        await ended(running)
+        session = room.tables.sessions[running.reply.session]
+        assert (session.message_count, session.updated_at) == (2, room.clock.now())
+
+    async def test_keeps_the_sources(self, room: Room, worker: Worker) -> None:
+        room.answers.cites = [Source(1, "a.pdf", 3, 0.5, "osmosis is")]
+        running = await asked(room, worker)
+        events = await heard(running)
+        assert kinds(events) == ["sources", "streaming", "finished", "complete"]
+        assert room.message(running.reply.message).sources == told(events)[0]["sources"]
+
+    async def test_leaves_nothing_behind(self, room: Room, worker: Worker) -> None:
+        running = await ended(await asked(room, worker))
+        assert not worker.replies.has(running.reply.message)
+        assert worker.replies.of_session(running.reply.session) is None
+        assert room.cluster.runs == {}
+        assert running.reply.message in room.logs.expiring
+        assert room.model.speaking == 0
+
+    async def test_needs_no_reader(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        reading = asyncio.create_task(heard(running))
+        await asyncio.sleep(0)
+        reading.cancel()
+        await ended(running)
+        assert room.message(running.reply.message).content == "Hello, world."
+
+    async def test_holds_no_connection_while_the_model_speaks(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 2
+        running = await asked(room, worker)
+        await running.begun(5)
+        assert room.database.open == 0
+        room.model.release()
+        await ended(running)
+
+
+class TestFailure:
+    async def test_before_the_first_word_leaves_no_text_and_no_count(
+        self, room: Room, worker: Worker
+    ) -> None:
+        room.model.fails_with, room.model.fails_after = ModelUnreachable(), 0
+        running = await asked(room, worker)
+        events = await heard(running)
+        assert kinds(events) == ["error", "complete"]
+        assert told(events)[0]["code"] == "llm_unreachable"
+        assert running.reply.failure is room.model.fails_with
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("", MessageState.FAILED)
+        assert room.tables.sessions[running.reply.session].message_count == 1
+
+    async def test_half_way_keeps_what_was_said(self, room: Room, worker: Worker) -> None:
+        room.model.fails_with, room.model.fails_after = ModelFailed(), 2
+        running = await asked(room, worker)
+        events = await heard(running)
+        assert kinds(events) == ["streaming", "error", "complete"]
+        assert told(events)[-1] | {"session_id": 0, "message_id": 0} == {
+            **{"status": "complete", "session_id": 0, "message_id": 0},
+            **{"text": "Hello, ", "interrupted": True},
+        }
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, ", MessageState.FAILED)
+        assert room.tables.sessions[running.reply.session].message_count == 2
+
+    async def test_of_a_model_that_says_nothing_is_an_error(self, room: Room, worker: Worker) -> None:
+        room.model.pieces = [""]
+        events = await heard(await asked(room, worker))
+        assert kinds(events) == ["error", "complete"]
+        assert told(events)[0]["code"] == "llm_empty"
+
+    async def test_of_our_own_tells_nothing_of_itself(
+        self, room: Room, worker: Worker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        room.answers.bug = KeyError("/srv/secret")
+        running = await asked(room, worker)
+        events = await heard(running)
+        assert told(events)[-2] == {"status": "error", "error": "Internal Server Error", "code": "internal"}
+        assert room.message(running.reply.message).content == "Hello, world."
+        assert [record.message for record in caplog.records] == ["a reply failed"]
+
+
+class TestInterruption:
+    async def test_by_its_user_keeps_what_was_said(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 2
+        running = await asked(room, worker)
+        reading = asyncio.create_task(heard(running))
+        await until(lambda: len(running.reply.log) == 2)
+        running.stop()
+        events = await reading
+        assert kinds(events) == ["streaming", "finished", "complete"]
+        assert told(events)[-1]["interrupted"] is True
+        await ended(running)
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, ", MessageState.INTERRUPTED)
+        assert room.model.closed_early == 1
+        assert room.model.speaking == 0
+
+    async def test_works_before_the_first_step(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        running.stop()
+        await ended(running)
+        assert running.reply.state is ReplyState.INTERRUPTED
+        assert room.message(running.reply.message).state is MessageState.INTERRUPTED
+
+    async def test_twice_is_once(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        running = await asked(room, worker)
+        await running.begun(5)
+        running.stop()
+        running.stop()
+        running.give_up()
+        await ended(running)
+        assert kinds(running.reply.log) == ["streaming", "finished", "complete"]
+
+    async def test_comes_too_late_once_the_outcome_is_being_stored(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        async with room.work():
+            await until(lambda: running.settling)
+            running.stop()
+            assert not running.stopping
+        await ended(running)
+        assert running.reply.state is ReplyState.COMPLETE
+        assert room.message(running.reply.message).state is MessageState.FINAL
+
+
+class TestDrain:
+    async def test_lets_replies_end_within_the_grace(self, room: Room) -> None:
+        async with room.open_worker() as worker:
+            room.model.hold_after = 1
+            running = await asked(room, worker)
+            await running.begun(5)
+            draining = asyncio.create_task(worker.replies.drain(5))
+            await asyncio.sleep(0.02)
+            room.model.release()
+            await draining
+            assert running.reply.state is ReplyState.COMPLETE
+
+    async def test_interrupts_and_saves_the_rest(self, room: Room) -> None:
+        async with room.open_worker() as worker:
+            room.model.hold_after = 2
+            running = await asked(room, worker)
+            await until(lambda: len(running.reply.log) == 2)
+            reading = asyncio.create_task(heard(running))
+            await worker.replies.drain(0.01)
+            events = await reading
+        assert kinds(events) == ["streaming", "error", "complete"]
+        assert told(events)[-2]["code"] == "shutting_down"
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, ", MessageState.INTERRUPTED)
+        assert room.cluster.runs == {}
+
+    async def test_takes_no_more_questions(self, room: Room) -> None:
+        async with room.open_worker() as worker:
+            run, _ = await worker.runs.claim(SessionId(1))
+            ann = await room.someone()
+            running = await asked(room, worker)
+            await worker.replies.drain(1)
+            question = Question(
+                user=UserId(1),
+                session=SessionId(1),
+                memory=running.reply.message,
+                text="?",
+                use_documents=None,
+            )
+            with pytest.raises(ShuttingDown):
+                worker.replies.start(question, running.reply.message, run)
+            with pytest.raises(ShuttingDown):
+                await worker.ask(ann, "And now?", None, None)
+
+    async def test_of_a_worker_that_never_opened_is_fine(self, room: Room) -> None:
+        await room.worker().replies.drain(0)
+
+
+class TestStorage:
+    async def test_that_comes_back_soon_enough_is_waited_for(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        room.database.failing_commits = 3
+        await ended(running)
+        assert running.reply.state is ReplyState.COMPLETE
+        assert room.message(running.reply.message).state is MessageState.FINAL
+
+    async def test_that_stays_away_is_told_with_what_was_said(self, room: Room, worker: Worker) -> None:
+        running = await asked(room, worker)
+        room.database.failing_commits = 4
+        events = await heard(running)
+        assert kinds(events) == ["streaming", "error", "complete"]
+        assert told(events)[-2]["code"] == "storage_unavailable"
+        assert told(events)[-1]["text"] == "Hello, world."
+        await ended(running)
+        assert room.message(running.reply.message).state is MessageState.STREAMING
+        room.logs.kept.clear()
+        assert await worker.settle_abandoned() + await worker.settle_abandoned() == 1
+
+    async def test_that_fails_oddly_is_told_as_our_own_fault(
+        self, room: Room, worker: Worker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        running = await asked(room, worker)
+        del room.tables.sessions[running.reply.session]
+        room.tables.messages[running.reply.message] = None  # type: ignore[assignment]  # a row nobody expects
+        room.tables.messages = _Broken(room.tables.messages)
+        events = await heard(running)
+        assert told(events)[-2]["code"] == "internal"
+        assert [record.message for record in caplog.records] == ["a reply could not be stored"]
+
+
+class _Broken(dict[Any, Any]):
+    def __deepcopy__(self, _: object) -> "_Broken":
+        raise KeyError
+
+
+class TestSecondWorker:
+    async def test_that_settled_it_first_has_the_last_word(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 2
+        running = await asked(room, worker)
+        await until(lambda: running.mirrored == 2)
+        other = room.worker("theirs")
+        assert await other.settle(running.reply.session, running.reply.message)
+        room.model.release()
+        events = await heard(running)
+        assert kinds(events) == ["streaming", "error", "complete"]
+        assert told(events)[-2]["code"] == "internal"
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, ", MessageState.INTERRUPTED)
+        assert room.tables.sessions[running.reply.session].message_count == 2
+
+    async def test_that_claimed_the_session_ends_the_reply_here(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        running = await asked(room, worker)
+        await running.begun(5)
+        room.cluster.flush()
+        await room.worker("theirs").runs.claim(running.reply.session)
+        await ended(running)
+        assert running.reply.state is ReplyState.FAILED
+        assert room.message(running.reply.message).state is MessageState.INTERRUPTED
+        assert room.cluster.runs[running.reply.session].worker == "theirs"
+
+    async def test_a_flushed_store_is_told_again_that_the_session_is_ours(
+        self, room: Room, worker: Worker
+    ) -> None:
+        room.model.hold_after = 1
+        running = await asked(room, worker)
+        await running.begun(5)
+        room.cluster.flush()
+        await until(lambda: running.reply.session in room.cluster.runs)
+        room.model.release()
+        await ended(running)
+        assert running.reply.state is ReplyState.COMPLETE
+
+
+class TestMirror:
+    async def test_copies_all_replies_in_one_go_each_tick(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 3
+        replies = [await asked(room, worker) for _ in range(5)]
+        await until(lambda: all(running.mirrored == 3 for running in replies))
+        assert room.logs.appends <= 4
+        for running in replies:
+            assert await room.logs.read(running.reply.message) == running.reply.log
+        appends = room.logs.appends
+        await asyncio.sleep(5 * TICK_S)
+        assert room.logs.appends == appends  # nothing new, nothing to copy
+        room.model.release()
+
+    async def test_has_the_whole_log_in_the_end(self, room: Room, worker: Worker) -> None:
+        room.model.pieces = [f"{n} " for n in range(200)]
+        running = await ended(await asked(room, worker))
+        assert await room.logs.read(running.reply.message) == running.reply.log
+        assert [n for n, _ in room.logs.kept[running.reply.message]] == list(
+            range(1, len(running.reply.log) + 1)
+        )
+
+    async def test_loses_at_most_a_tick_in_a_crash(self, room: Room) -> None:
+        room.model.hold_after = 3
+        dying = room.worker("dying")
+        dying.replies.open()
+        running = await asked(room, dying)
+        await until(lambda: running.mirrored == 3)
+        room.cluster.die("dying")
+        other = room.worker("other")
+        assert await other.settle_abandoned() == 1
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, world", MessageState.INTERRUPTED)
+        room.model.release()
+        await dying.replies.drain(1)
+
+    async def test_survives_an_outage_and_catches_up(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 2
+        room.logs.down = True
+        running = await asked(room, worker)
+        await until(lambda: len(running.reply.log) == 2)
+        await asyncio.sleep(3 * TICK_S)
+        assert running.mirrored == 0
+        room.logs.down = False
+        await until(lambda: running.mirrored == 2)
+        room.model.release()
+        await ended(running)
+        assert await room.logs.read(running.reply.message) == running.reply.log
+
+    async def test_an_outage_at_the_end_loses_the_copy_only(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        running = await asked(room, worker)
+        await running.begun(5)
+        room.logs.down = True
+        room.model.release()
+        await ended(running)
+        assert running.reply.state is ReplyState.COMPLETE
+        assert room.cluster.runs == {}
+
+
+class TestRelease:
+    async def test_that_fails_is_made_up_for(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        running = await asked(room, worker)
+        await running.begun(5)
+        room.cluster.down = True
+        room.model.release()
+        await ended(running)
+        assert running.reply.session in room.cluster.runs
+        room.cluster.down = False
+        await until(lambda: not room.cluster.runs)
+
+    async def test_made_up_for_never_frees_what_others_hold_now(self, room: Room, worker: Worker) -> None:
+        run, _ = await worker.runs.claim(SessionId(1))
+        room.cluster.down = True
+        await worker.replies.let_go(run)
+        room.cluster.down = False
+        room.cluster.flush()
+        room.cluster.fence = run.fence
+        theirs, _ = await room.worker("theirs").runs.claim(SessionId(1))
+        await asyncio.sleep(3 * TICK_S)
+        assert room.cluster.runs == {SessionId(1): theirs}
+
+    async def test_is_not_undone_by_asking_whether_it_is_still_ours(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        replies = [await asked(room, worker) for _ in range(2)]
+        for running in replies:
+            await running.begun(5)
+        room.cluster.latency = 0.05
+        await until(lambda: room.cluster.asking)  # the first of them; meanwhile the second ends
+        room.model.release()
+        for running in replies:
+            await ended(running)
+        await asyncio.sleep(0.15)
+        assert room.cluster.runs == {}
+
+
+async def test_storage_down_from_the_start_is_no_reply(room: Room, worker: Worker) -> None:
+    room.database.down = True
+    with pytest.raises(StorageUnavailable):
+        await worker.ask(UserId(1), "?", None, None)
+
+
+def test_refusals_have_codes() -> None:
+    assert DomainError().event == "internal"

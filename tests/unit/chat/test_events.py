@@ -1,0 +1,111 @@
+"""Golden bytes of contract 10."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from application.chat import events
+from application.ports.language_model import ModelSilent, ModelUnreachable
+from domain.conversation import MAX_ID, MessageId, SessionId, Source
+from domain.errors import DomainError, ShuttingDown, StorageUnavailable
+
+said = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from('\n"\\\u2028é字\U0001f393\x7f'), min_size=1
+)
+long = st.builds(lambda text, n: text * n, said, st.integers(1, 400))
+
+
+def frame(event: bytes, n: int = 99_999_999) -> bytes:
+    """As it goes over the wire, with the longest id there can be."""
+    return f"id: {MAX_ID}-{n}\ndata: ".encode() + event + b"\n\n"
+
+
+class TestBytes:
+    def test_of_a_chunk(self) -> None:
+        text = 'Zwölf "Äpfel"\n\u2028\U0001f393\x7f'
+        assert list(events.chunks(text)) == [
+            b'{"status":"streaming","chunk":"Zw\\u00f6lf \\"\\u00c4pfel\\"\\n\\u2028\\ud83c\\udf93\\u007f"}'
+        ]
+
+    def test_of_the_sources(self) -> None:
+        cited = [Source(1, "文.pdf", 3, 0.5, "a b"), Source(2, "n.txt", None, None, "")]
+        assert events.sources(cited) == (
+            b'{"status":"sources","sources":['
+            b'{"n":1,"filename":"\\u6587.pdf","page":3,"score":0.5,"snippet":"a b"},'
+            b'{"n":2,"filename":"n.txt","page":null,"score":null,"snippet":""}]}'
+        )
+
+    def test_of_the_end(self) -> None:
+        whole = events.complete(SessionId(4), MessageId(9), "Ja.\n", interrupted=False)
+        cut = events.complete(SessionId(4), MessageId(9), "", interrupted=True)
+        assert events.finished() == b'{"status":"finished"}'
+        assert whole == b'{"status":"complete","session_id":4,"message_id":9,"text":"Ja.\\n"}'
+        assert cut == b'{"status":"complete","session_id":4,"message_id":9,"text":"","interrupted":true}'
+
+    @pytest.mark.parametrize(
+        ("refusal", "expected"),
+        [
+            (DomainError(), b'{"status":"error","error":"Internal Server Error","code":"internal"}'),
+            (
+                ModelUnreachable(),
+                b'{"status":"error","error":"The tutor is not available right now. Please try again.",'
+                b'"code":"llm_unreachable"}',
+            ),
+            (
+                ModelSilent(),
+                b'{"status":"error","error":"The tutor is not available right now. Please try again.",'
+                b'"code":"llm_empty"}',
+            ),
+            (
+                StorageUnavailable(),
+                b'{"status":"error","error":"Service temporarily unavailable","code":"storage_unavailable"}',
+            ),
+            (
+                ShuttingDown(),
+                b'{"status":"error","error":"Service temporarily unavailable","code":"shutting_down"}',
+            ),
+        ],
+    )
+    def test_of_an_error(self, refusal: DomainError, expected: bytes) -> None:
+        assert events.error(refusal) == expected
+
+
+class TestChunks:
+    @given(said | long)
+    @example("x" * 1118)
+    @example("x" * 1119)
+    @example("\U0001f393" * 5000)
+    @example("\\" * 3000)
+    def test_say_the_text_in_small_whole_ascii_events(self, text: str) -> None:
+        made = list(events.chunks(text))
+        chunks = [json.loads(event)["chunk"] for event in made]
+        assert "".join(chunks) == text
+        for event, chunk in zip(made, chunks, strict=True):
+            assert chunk
+            assert chunk.encode()  # no half of a surrogate pair
+            assert event.isascii()
+            assert b"\n" not in event
+            assert event.startswith(b'{"status":"streaming","chunk":"')
+            assert len(frame(event)) <= events.CHUNK_EVENT_MAX
+
+    def test_a_long_piece_becomes_several(self) -> None:
+        assert len(list(events.chunks("x" * 1118))) == 1
+        assert len(list(events.chunks("x" * 1119))) > 1
+
+
+class TestSaid:
+    @given(st.lists(said, max_size=6))
+    def test_is_what_the_events_carry(self, pieces: list[str]) -> None:
+        cited = [Source(1, "a.pdf", None, 0.25, "…")]
+        log = [events.sources(cited)]
+        for piece in pieces:
+            log += events.chunks(piece)
+        log += [events.finished(), events.complete(SessionId(1), MessageId(2), "ignored", interrupted=False)]
+        text, sources = events.said(log)
+        assert text == "".join(pieces)
+        assert sources == [{"n": 1, "filename": "a.pdf", "page": None, "score": 0.25, "snippet": "…"}]
+
+    def test_of_nothing_is_nothing(self) -> None:
+        assert events.said([]) == ("", None)

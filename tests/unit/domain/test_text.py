@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import InvalidField, RateLimited
+from domain.job import retry_delay
+from domain.text import require_storable, storable
+
+anything = st.text(st.characters(categories=None) | st.sampled_from("\x00\ud800\udfff\ufffd"))
+
+
+@given(anything)
+def test_what_was_said_becomes_storable(text: str) -> None:
+    made = storable(text)
+    assert len(made) == len(text)
+    assert require_storable(made) == made
+    assert "\x00" not in made
+    made.encode()  # and no lone surrogate
+
+
+@given(anything)
+def test_what_was_typed_is_kept_or_refused(text: str) -> None:
+    if storable(text) == text:
+        assert require_storable(text) == text
+    else:
+        with pytest.raises(InvalidField):
+            require_storable(text)
+
+
+def test_waiting_grows_up_to_ten_minutes() -> None:
+    assert [retry_delay(n).total_seconds() for n in (1, 2, 3, 9, 10, 60)] == [2, 4, 8, 512, 600, 600]
+
+
+def test_who_is_too_fast_waits_at_least_a_second() -> None:
+    assert RateLimited(retry_after=0).retry_after == 1
+    assert RateLimited("Slow down", retry_after=7).retry_after == 7
