@@ -205,6 +205,7 @@ class Settings:
         several(text),
         "mistral-nemo:12b-instruct-2407-fp16,llama3.1:8b-instruct-q4_K_M",
         empty=(),
+        later=True,
     )
     llm_fallback_urls: tuple[str, ...] = setting(
         "Model",
@@ -279,7 +280,11 @@ class Settings:
         "Accounts", "A login ends after this long without a request.", whole(60, 2_592_000), "18000"
     )
     session_max_seconds: int = setting(
-        "Accounts", "A login ends after this long in any case.", whole(60, 31_536_000), "604800"
+        "Accounts",
+        "A login ends after this long in any case.",
+        whole(60, 31_536_000),
+        "604800",
+        later=True,
     )
     single_session: bool = setting("Accounts", "A new login ends the earlier ones.", yes_or_no, "true")
     tutor_signup: str = setting(
@@ -315,7 +320,11 @@ class Settings:
         "Mail", "Sender, such as `Virtual Tutor <tutor@school.org>`.", text, shown="MAIL_USERNAME"
     )
     mail_retry_seconds: int = setting(
-        "Mail", "How long an undelivered notice is tried again.", whole(0, 2_592_000), "86400"
+        "Mail",
+        "How long an undelivered notice is tried again.",
+        whole(0, 2_592_000),
+        "86400",
+        later=True,
     )
 
     avatar_manager_url: tuple[str, ...] | str = setting(

@@ -130,6 +130,7 @@ class UseCaseProvider(Provider):
             strict=settings.grounding == "strict",
             budget_s=settings.rag_budget_seconds,
             writes=not isinstance(model, AbsentModel),
+            keywords=settings.document_keywords,
             max_tokens=FREE_ANSWER_TOKENS if settings.llm_is_embedded else None,
         )
 
