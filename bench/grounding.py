@@ -2,7 +2,7 @@
 model every question of `docs/samples/questions.json` and prints what was right, what abstained and how long
 it took.
 
-`python bench/grounding.py [--verbose] [--only TEXT] [--questions FILE]`
+`python bench/grounding.py [--verbose] [--only TEXT] [--questions bench/more_questions.json]`
 """
 
 import argparse
@@ -225,9 +225,8 @@ async def report(index: OwnIndex, model: Model, asked: dict[str, dict], only: st
     print(
         f"answerable {right}/{total} right ({kept} in the model's words), {silent} abstained, {wrong} wrong"
     )
-    print(
-        f"unanswerable {abstained}/{abstained + invented} abstained; general {quiet}/{quiet + passed} stay outside"
-    )
+    print(f"unanswerable {abstained}/{abstained + invented} abstained")
+    print(f"general {quiet}/{quiet + passed} stay outside")
     if firsts:
         print(f"first text: median {firsts[len(firsts) // 2]:.2f} s, worst {firsts[-1]:.2f} s")
 

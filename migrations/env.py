@@ -11,6 +11,13 @@ from adapters.sql.mapping import mapper
 ADVISORY_LOCK = 0x7674_7574_6F72  # "vtutor": one migration runner at a time
 
 
+def is_full_text(kind: str, table: str | None, name: str | None) -> bool:
+    """Whether it belongs to the full-text index: each database has it in its own way, no mapping knows it."""
+    if kind == "table":
+        return str(name).startswith("passage_fts")
+    return table == "passage" and (kind, name) in {("column", "search"), ("index", "ix_passage_search")}
+
+
 def run(connection: Connection) -> None:
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
@@ -18,7 +25,7 @@ def run(connection: Connection) -> None:
         target_metadata=mapper.metadata,
         render_as_batch=sqlite,
         compare_type=True,
-        include_name=lambda name, kind, _: kind != "table" or not str(name).startswith("passage_fts"),
+        include_name=lambda name, kind, parents: not is_full_text(kind, parents.get("table_name"), name),
     )
     with context.begin_transaction():
         if not sqlite:
@@ -30,10 +37,12 @@ async def online() -> None:
     engine = create_async_engine(
         context.config.get_main_option("sqlalchemy.url") or "", poolclass=pool.NullPool
     )
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(run)
+            await connection.commit()
+    finally:
+        await engine.dispose()
 
 
 asyncio.run(online())

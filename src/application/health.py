@@ -1,6 +1,7 @@
 """Is everything there that we need?"""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +10,8 @@ from typing_extensions import override
 
 from application.ports.health import Probe
 from domain.errors import DomainError, UpstreamFailed
+
+log = logging.getLogger(__name__)
 
 PROBE_S = 1.0  # a probe's limit
 SHARED_S = 1.0  # for how long everybody gets the same result
@@ -62,6 +65,9 @@ async def _ask(probe: Probe) -> Condition:
         return Condition.UNHEALTHY
     except DomainError:
         return Condition.UNREACHABLE
+    except Exception:  # a probe that fails oddly must not take the others' news with it
+        log.exception("a probe failed", extra={"probe": probe.name})
+        return Condition.UNHEALTHY
     return Condition.HEALTHY
 
 

@@ -3,30 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy.engine import make_url
 
 from adapters.redis.client import connect
 from adapters.sql import migrate
 from tests.conftest import Valkey
 from tests.contracts.stores import FakeStore, SqlStore, Store, sql_store
 from tests.contracts.times import RealTime, Time, ToldTime
-
-
-async def fresh_database(server: str) -> str:
-    """The URL of a new, empty database on that PostgreSQL, as the engine wants it."""
-    name = f"vt_{uuid4().hex[:12]}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
-    url = make_url(server).set(drivername="postgresql+asyncpg", database=name)
-    return url.render_as_string(hide_password=False)
+from tests.fresh_database import fresh_database
 
 
 @pytest.fixture(scope="session")

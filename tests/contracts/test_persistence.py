@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from adapters.sql.reading import SqlReading
 from adapters.sql.work import SqlWorkFactory
 from application.ports.persistence import Work
 from domain.conversation import ChatSession, MessageId, MessageState, SessionId
-from domain.document import FileId, IndexState, NameTaken
+from domain.document import FileId, IndexState, NameTaken, numbered
 from domain.errors import StorageUnavailable
 from domain.job import JobKind
 from domain.user import EmailTaken, Role, Status, User, UserId
@@ -315,6 +316,22 @@ class TestFiles:
             assert await w.files.stored_names_like(ann.id, "100%_a.pdf") == {"100%_a.pdf"}
             assert await w.files.stored_names_like(ann.id, "raw") == {"raw"}
             assert await w.files.index_names_like(ben.id, "a.txt") == set()
+
+    async def test_two_never_choose_the_same_name(self, store: Store) -> None:
+        ann = await stored_user(store)
+
+        async def choose() -> str:
+            async with store.work() as w:
+                taken = await w.files.stored_names_like(ann.id, "a.pdf")
+                indexed = await w.files.index_names_like(ann.id, "a.pdf")
+                assert taken == indexed
+                name = next(free for n in count(1) if (free := numbered("a.pdf", n)) not in taken)
+                w.files.add(a_file(ann.id, stored_name=name, index_name=name))
+                await w.commit()
+                return name
+
+        chosen = await asyncio.gather(*(choose() for _ in range(20)))
+        assert set(chosen) == {numbered("a.pdf", n) for n in range(1, 21)}
 
     @pytest.mark.parametrize("which", ["stored_name", "index_name"])
     async def test_an_owner_has_each_name_once(self, store: Store, which: str) -> None:

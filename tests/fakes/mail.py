@@ -38,6 +38,8 @@ class FakeOutbox(Outbox):
     @override
     async def take(self) -> Mail | None:
         while True:
+            if self.refuse_with:
+                raise self.refuse_with
             try:
                 async with asyncio.timeout(self._patience):
                     mail, deliver = await self._queue.get()

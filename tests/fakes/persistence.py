@@ -106,12 +106,14 @@ class Tables:
 
 class FakeDatabase:
     """What was committed is in `tables`. `down`: nobody reaches it; `failing_commits`: so many of the next
-    commits are lost."""
+    commits are lost; `blind`: so many of the next look-ups of taken names see none, as when another has taken
+    them and not committed yet."""
 
     def __init__(self) -> None:
         self.tables = Tables()
         self.down = False
         self.failing_commits = 0
+        self.blind = 0
         self.commits = 0
         self.open = 0  # units of work in progress
         self._ids = {kind: count(1) for kind in ("user", "session", "message", "file", "memory", "job")}
@@ -325,18 +327,24 @@ class _Files(Files):
     @override
     async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
         await self.work.pause()
-        return _variants((f.stored_name for f in self._of(owner)), stored_name)
+        return self._seen(_variants((f.stored_name for f in self._of(owner)), stored_name))
 
     @override
     async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:
         await self.work.pause()
-        return _variants((f.index_name for f in self._of(owner)), index_name)
+        return self._seen(_variants((f.index_name for f in self._of(owner)), index_name))
 
     @override
     async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None:
         await self.work.pause()
         if file := self.work.tables.files.get(id):
             file.rag_status, file.rag_error = status, error
+
+    def _seen(self, names: set[str]) -> set[str]:
+        if self.work.database.blind:
+            self.work.database.blind -= 1
+            return set()
+        return names
 
     def _of(self, owner: UserId) -> list[StoredFile]:
         return [file for file in self.work.tables.files.values() if file.user_id == owner]

@@ -12,7 +12,7 @@ from tests.servers.llm_service import LlmServiceServer
 
 
 @pytest.fixture
-def redis(valkey: Valkey) -> Iterator["Redis[bytes]"]:
+def redis(valkey: Valkey) -> Iterator[Redis]:
     """Empty when the test begins."""
     with Redis.from_url(valkey.url) as client:
         client.flushdb()
@@ -31,9 +31,7 @@ async def llm() -> AsyncIterator[LlmServiceServer]:
 
 
 @pytest.fixture
-async def house(
-    tmp_path: Path, redis: "Redis[bytes]", valkey: Valkey, llm: LlmServiceServer
-) -> AsyncIterator[House]:
+async def house(tmp_path: Path, redis: Redis, valkey: Valkey, llm: LlmServiceServer) -> AsyncIterator[House]:
     """A fresh installation: SQLite, Valkey, our own index, an LLM service."""
     async with a_house(tmp_path, REDIS_URL=valkey.url, LLM_URL=llm.url) as house:
         yield house

@@ -4,7 +4,9 @@ import asyncio
 import json
 import math
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,9 @@ class ProcessExtractor(Extractor):
         except (TimeoutError, BrokenPipeError, ConnectionResetError):
             return b""
         finally:
-            if child.returncode is None:
-                child.kill()
             child.stdin.close()
+            if child.returncode is None:
+                # `child.kill` would look after the process itself and confuse asyncio, which does so too.
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, signal.SIGKILL)
             await child.wait()

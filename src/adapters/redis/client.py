@@ -10,7 +10,7 @@ import redis
 from redis.asyncio import BlockingConnectionPool, Redis, Sentinel
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 from domain.errors import StorageUnavailable
 
@@ -55,7 +55,8 @@ async def connect(url: str, max_connections: int = 64, answer_s: float = ANSWER_
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": answer_s,
         "health_check_interval": 15,
-        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.02), retries=2),
+        # once, for a connection that went stale; a silent server's time limits would add up
+        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.02), 1, supported_errors=(ConnectionError,)),
     }
     if not url.startswith(SENTINEL):
         pool = BlockingConnectionPool.from_url(

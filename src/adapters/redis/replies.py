@@ -24,7 +24,7 @@ end
 -- not from 1 again after a flush: an old run must not look like a new one. cjson writes 14 digits at most
 local t = redis.call('TIME')
 local last = tonumber(redis.call('GET', 'chat:fence') or '0')
-local fence = math.max(last + 1, t[1] * 1000 + math.floor(t[2] / 1000))
+local fence = math.max(last + 1, t[1] * 10000 + math.floor(t[2] / 100))
 redis.call('SET', 'chat:fence', string.format('%.0f', fence))
 redis.call('SET', KEYS[1], cjson.encode({worker = ARGV[1], fence = fence}), 'EX', ARGV[2])
 return {fence, held or ''}

@@ -144,6 +144,9 @@ class SqlFiles(Files):
 
     @override
     async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
+        # the owner's row stands for his names; SQLite has let only one writer in anyway
+        his_turn = select(t.users.c.id).where(t.users.c.id == owner).with_for_update(key_share=True)
+        await self.session.execute(his_turn)
         column = t.stored_files.c.stored_name
         taken = select(column).where(
             t.stored_files.c.user_id == owner, column.like(_like_variants(stored_name), escape="\\")

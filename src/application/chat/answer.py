@@ -105,7 +105,7 @@ class Answer(Answers):
 
     async def _consult(self, question: Question) -> Consulted:
         """Within the budget, whatever the documents' side does: late or failing means without documents."""
-        why = trigger(question.text, question.use_documents, ())
+        why = trigger(question.text, question.use_documents, (), self.keywords)
         try:
             async with asyncio.timeout(self.budget_s):
                 shelf = await self.reading.shelf(question.user, question.session)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from application.documents.question import Asked, Wanted, understood
 from application.documents.sentences import Stretch, is_heading, sentences
 from domain.document import Hit
-from domain.words import is_cjk, words
+from domain.words import STOPWORDS, is_cjk, words
 
 STRONG = 0.80  # of `Evidence.score`: certain enough to contradict a model that finds no answer
 ENOUGH = 0.62
@@ -32,12 +32,11 @@ _TIME = re.compile(
     r"weekly)s?\b|[年月日点]",
     re.IGNORECASE,
 )
-_NAME = re.compile(
-    r"(?<![.!?:])(?<!^)\s[\"“(]?([A-Z][^\W\d_]+)|^[\"“(]?([A-Z][^\W\d_]+)(?=\s[A-Z])|[\u4e00-\u9fff]{2}"
-)
+# Capitals within a sentence; the first word too, since it may be a name.
+_NAME = re.compile(r"(?:(?<![.!?:])\s|\A)[\"“(]?([A-Z][^\W\d_]+)|[\u4e00-\u9fff]{2}")
 _LEANS = re.compile(
     r"(?:[-*•]\s+)?(?:it|its|this|that|these|those|they|their|them|he|his|she|her|such|both|the former|the "
-    r"latter)\b|(?:\w+\W+){1,5}(?:it|them)\b|[它他她这那其此]",
+    r"latter)\b|(?:\w+\W+){1,8}(?:it|them)\b|[它他她这那其此]",
     re.IGNORECASE,
 )
 
@@ -184,5 +183,6 @@ def has_kind(asked: Asked, text: str) -> bool:
             not any(alike(word, known) for known in asked.content)
             for found in _NAME.finditer(text)
             for word in words(found[0])
+            if word not in STOPWORDS and not _TIME.search(found[0])
         )
     return True

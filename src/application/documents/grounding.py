@@ -32,7 +32,10 @@ _COUNTS = (
     "million billion trillion half quarter third dozen twice double"
 )
 _NUMBER_WORDS = frozenset(_COUNTS.split())
-_UNIT = re.compile(r"\s?([^\W\d_]+|%|°\w?)(?:\s+(?:per|an?|each|every|for each)\s+([^\W\d_]+))?")
+_UNIT = re.compile(
+    r"\s?([^\W\d_]+|%|°\w?)(?:\s+(?:per|an?|each|every)\s+([^\W\d_]+)|[^\d.,;]{0,40}\s(?:per|an?|"
+    r"(?:for\s+)?each|every)\s+(second|minute|hour|day|week|month|year|person|student)\b)?"
+)
 _NAME = re.compile(r"\w+(?:[-/']\w+)*")
 _MARK = re.compile(r"\s*\[\d+\]")
 _PREAMBLE = re.compile(
@@ -88,10 +91,11 @@ def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
     there = words(line)
     around = words(f"{one.hit.text} {one.hit.filename}")
     known = [*there, *(word for word in asked.content if covered([word], around))]
-    content = [word for word in words(said) if word not in STOPWORDS and word not in _NEUTRAL]
+    content = [word for word in words(said) if not (word in STOPWORDS or word in _NEUTRAL or word.isdigit())]
     new = [word for word in content if covered([word], there) and not covered([word], asked.content)]
     return (
         covered(asked.content, words(one.line.quote)) > 0
+        and (not asked.names or covered(asked.names, words(one.line.quote)) == 1)
         and _tells_enough(new, said, asked)
         and covered(content, known) >= 1 - FREE_SHARE
         and all(any(alike(name, other) for other in there) for name in _names(said, line))
@@ -104,8 +108,10 @@ def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
 def _tells_enough(new: Sequence[str], said: str, asked: Asked) -> bool:
     """One new word alone may be a sentence turned round (`loses 5 percent`, `is lost`), unless it is a number
     or a name."""
-    telling = len(set(new)) >= 2 or bool(_numbers(said)) or bool(_names(said, said))
-    return bool(new) and telling and has_kind(asked, said) and len(words(said)) >= SENTENCE
+    known = [*asked.content, *words(asked.text)]
+    fresh = [word for word in (*_numbers(said), *_names(said, said)) if not covered([word], known)]
+    telling = len(set(new)) >= 2 or bool(fresh)
+    return telling and has_kind(asked, said) and len(words(said)) >= SENTENCE
 
 
 def _right_deed(there: Sequence[str], asked: Asked) -> bool:
@@ -116,7 +122,12 @@ def _right_deed(there: Sequence[str], asked: Asked) -> bool:
 
 def _same_sense(said: str, line: str, new: Sequence[str]) -> bool:
     """Negated as the line is, or not; only the clauses count from which something was taken."""
-    taken = [clause for clause in _CLAUSE.split(line) if any(covered([word], words(clause)) for word in new)]
+    numbers = set(_numbers(said))
+    taken = [
+        clause
+        for clause in _CLAUSE.split(line)
+        if numbers & set(_numbers(clause)) or any(covered([word], words(clause)) for word in new)
+    ]
     return bool(_NEGATION.search(said)) == any(_NEGATION.search(clause) for clause in taken)
 
 
@@ -172,8 +183,7 @@ _FILLERS = frozenset(_POLITE.split())
 
 def _numbers(text: str) -> list[str]:
     plain = [_plain(match[0]) for match in _NUMBER.finditer(text)]
-    inside = re.findall(r"(?<=[^\W\d_])\d+", text)  # IPv4 and IPv6 are different things
-    return plain + inside + [word for word in words(text) if word in _NUMBER_WORDS]
+    return plain + [word for word in words(text) if word in _NUMBER_WORDS]
 
 
 def _plain(number: str) -> str:
@@ -199,7 +209,7 @@ def _with_units(text: str) -> list[tuple[str, str, str]]:
     for match in _NUMBER.finditer(text):
         behind = _UNIT.match(text, match.end())
         unit = behind[1].lower() if behind else ""
-        rate = (behind[2] or "").lower() if behind else ""
+        rate = (behind[2] or behind[3] or "").lower() if behind else ""
         found.append((_plain(match[0]), "" if unit in STOPWORDS else unit, rate))
     return found
 

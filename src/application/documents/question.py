@@ -137,7 +137,7 @@ def _names(text: str, content: int) -> tuple[str, ...]:
     for match in re.finditer(r"[^\W_]+(?:[-/.'][^\W_]+)*", text):
         word = match[0]
         begins = not re.search(r"\w", text[: match.start()])
-        acronym = sum(c.isupper() for c in word) >= 2 or any(c.isdigit() for c in word)
+        acronym = any(c.isupper() for c in word[1:]) or any(c.isdigit() for c in word)
         if acronym or (word[0].isupper() and not begins and word.lower() not in STOPWORDS):
             found += search_words(word)
     distinct = tuple(dict.fromkeys(found))

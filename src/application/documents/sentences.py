@@ -14,6 +14,11 @@ _ABBREVIATION = re.compile(
     r"dept|univ)\.)\Z",
     re.IGNORECASE,
 )
+# `hall C. The test` ends a sentence, `John F. Kennedy` does not.
+_LONE_CAPITAL = re.compile(r"(?:\A|[^\w.])[A-Z]\.\Z")
+_OPENER = re.compile(
+    r"(?:the|an?|it|this|that|these|those|they|he|she|we|in|on|at|for|if|when|but|there)\b", re.IGNORECASE
+)
 _LIST_NUMBER = re.compile(r"\s*(?:[(\[]?\d{1,3}|[ivxlc]{1,5}|[a-zA-Z])[.)]\Z")
 _BLOCK_START = re.compile(r"[#>|•◦▪·]|[*+\-–—]\s|\d{1,3}[.)]\s+[^\W\d_a-z]|\(?[a-zA-Z\d]{1,2}\)\s")
 _NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,3}\.?\s+[^\W\d_a-z]")
@@ -130,7 +135,9 @@ def _goes_on(body: str, end: re.Match[str], start: int) -> bool:
     rest = _after_blanks(body, end.end())
     if body[rest : rest + 1].islower():
         return True
-    return rest < len(body) and _ABBREVIATION.search(so_far) is not None
+    if rest == len(body) or not _ABBREVIATION.search(so_far):
+        return False
+    return not (_LONE_CAPITAL.search(so_far) and _OPENER.match(body, rest))
 
 
 def _after_blanks(text: str, at: int) -> int:

@@ -1,7 +1,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -34,7 +34,7 @@ from domain.document import (
     kind_of,
     numbered,
 )
-from domain.errors import MissingField
+from domain.errors import MissingField, StorageUnavailable
 from domain.job import JobKind
 from domain.user import UserId
 
@@ -185,7 +185,8 @@ class UploadFile:
         deadline = loop.time() + self.index_wait_s
         while file.rag_status is IndexState.PENDING and loop.time() < deadline:
             await asyncio.sleep(POLL_S)
-            file.rag_status, file.rag_error = await self.reading.index_state(file.id)
+            with suppress(StorageUnavailable):  # the upload has succeeded, whatever happens now
+                file.rag_status, file.rag_error = await self.reading.index_state(file.id)
 
 
 async def _own(w: Work, user: UserId, id: SessionId) -> ChatSession:

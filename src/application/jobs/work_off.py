@@ -32,20 +32,26 @@ class WorkOff:
     clock: Clock
     doing: Mapping[JobKind, Doing]
     worker: str
+    renew_s: float = RENEW_S
+    look_every_s: float = LOOK_EVERY_S
 
     async def forever(self) -> None:
         while True:
             try:
                 if not await self.one():
-                    await self.wakeup.wait(LOOK_EVERY_S)
+                    await self.wakeup.wait(self.look_every_s)
             except StorageUnavailable:
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(self.look_every_s)
 
     async def one(self) -> bool:
         """Whether there was a job to do."""
         job = await self.queue.claim(self.worker, self.clock.now(), LEASE)
         if job is None:
             return False
+        if job.attempts > MAX_ATTEMPTS:  # it never came back from its last try: it kills whoever does it
+            log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
+            await self.queue.fail(job.id, self.worker, "GivenUp", None)
+            return True
         doing = asyncio.ensure_future(self._do(job))
         renewing = asyncio.ensure_future(self._renew(job, doing))
         try:
@@ -63,7 +69,7 @@ class WorkOff:
 
     async def _renew(self, job: Job, doing: "asyncio.Future[None]") -> None:
         while True:
-            await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(self.renew_s)
             with suppress(StorageUnavailable):  # there is time for another try before the lease lapses
                 if not await self.queue.renew(job.id, self.worker, self.clock.now() + LEASE):
                     doing.cancel()

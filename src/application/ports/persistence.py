@@ -68,7 +68,8 @@ class Files(Protocol):
     async def get(self, id: FileId) -> StoredFile | None: ...
 
     async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
-        """The owner's stored names that equal `stored_name` or are numbered variants of it."""
+        """The owner's stored names that equal `stored_name` or are numbered variants of it. Who else asks
+        waits until this unit of work has ended, so that two never choose the same name."""
         ...
 
     async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:

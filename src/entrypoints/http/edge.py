@@ -172,10 +172,7 @@ class Exchange:
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"no-referrer"),
         ]
-        if (
-            present.get(b"content-type", b"").startswith(b"application/json")
-            and b"cache-control" not in present
-        ):
+        if b"cache-control" not in present:
             extra.append((b"cache-control", b"no-store"))
         return extra + self._edge.cors(self._scope["path"], self._origin)
 

@@ -24,7 +24,7 @@ def home_redis(valkey: Valkey) -> Iterator["Redis[bytes]"]:
 async def home(
     tmp_path_factory: pytest.TempPathFactory, home_redis: object, valkey: Valkey, llm: LlmServiceServer
 ) -> AsyncIterator[House]:
-    """Shared by a file's tests; keys in a database of its own, so that a test's fresh house leaves it alone."""
+    """Shared by a file's tests; its keys lie apart, so that a test's fresh house leaves them alone."""
     folder = tmp_path_factory.mktemp("home")
     async with a_house(folder, REDIS_URL=f"{valkey.url}?db=1", LLM_URL=llm.url) as house:
         yield house

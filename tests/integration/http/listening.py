@@ -66,7 +66,8 @@ async def asked(
     )
     writer.write(
         f"POST /api/chat/stream HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
-        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        "Content-Type: application/x-www-form-urlencoded\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
     )
     try:
         yield Listening(reader, writer)

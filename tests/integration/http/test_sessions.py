@@ -1,6 +1,7 @@
 """Sessions and their messages (contract 4.4), health (9) and the development mailbox (1.9)."""
 
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -255,7 +256,7 @@ async def test_markup_in_a_mail_is_shown_as_text(home: House) -> None:
 
 
 async def test_production_has_no_mailbox(tmp_path: Path, redis: object, valkey_url: str) -> None:
-    secrets = {"SECRET_KEY": "s" * 16 + "k" * 20, "JWT_SECRET_KEY": "j" * 16 + "w" * 20}
+    secrets = {name: token_hex(32) for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
     async with a_house(tmp_path, REDIS_URL=valkey_url, ENVIRONMENT="production", **secrets) as house:
         for path in ("/dev/mailbox", "/dev/mailbox.json"):
             assert refusal(await mailbox(house, path))[0] == 404

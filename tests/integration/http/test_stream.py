@@ -255,7 +255,7 @@ async def test_a_failure_after_the_first_word_is_an_event(
         "text": text,
         "interrupted": True,
     }
-    question, answer = await impatient.messages(told.session)
+    _, answer = await impatient.messages(told.session)
     assert (answer["content"], answer["interrupted"]) == (text, True)
 
 
@@ -479,7 +479,8 @@ async def test_the_question_is_kept_as_typed_and_titles_its_session(ann: User, l
 
 
 async def test_each_session_has_a_memory_of_its_own(ann: User, bob: User, llm: LlmServiceServer) -> None:
-    one, two = await ann.ask("first"), await bob.ask("first")
+    one = await ann.ask("first")
+    await bob.ask("first")
     await ann.ask("second", one.session)
     sent = [r.json() for r in llm.asked("/chat/stream")[-3:]]
 

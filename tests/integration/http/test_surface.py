@@ -168,8 +168,8 @@ async def test_a_preflight_needs_no_token(home: House, path: str) -> None:
         "options",
     }
     assert words(answer.headers["access-control-allow-headers"]) == words(
-        "authorization content-type accept x-request-time sessionid idempotency-key last-event-id x-request-id "
-        "cache-control"
+        "authorization content-type accept x-request-time sessionid idempotency-key last-event-id "
+        "x-request-id cache-control"
     )
 
 

@@ -67,7 +67,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 
 @given(addresses)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_case_and_spelling_never_make_a_second_account(text: str) -> None:
     address = stored(text)
     user, _, domain = text.partition("@")
@@ -82,7 +82,7 @@ def test_case_and_spelling_never_make_a_second_account(text: str) -> None:
 
 
 @given(st.text(max_size=40) | st.builds("{}@{}".format, st.text(max_size=10), st.text(max_size=20)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_anything_is_an_address_or_refused(text: str) -> None:
     address = stored(text)
     if address is not None:

@@ -52,6 +52,7 @@ async def test_goes_on_for_ever_whatever_is_down() -> None:
     outbox.refuse_with = StorageUnavailable()
     mailer.down = True
     delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=mailer, pause_s=0.001).forever())
+    await asyncio.sleep(0.01)
     outbox.refuse_with = None
     await outbox.post(a_mail())
     await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from application.chat.engine import Question
 from application.chat.reply import ReplyState
 from application.chat.running import RunningReply
 from application.ports.language_model import ModelFailed, ModelUnreachable
-from domain.conversation import MessageState, SessionId, Source
+from domain.conversation import MemoryId, MessageId, MessageState, SessionId, Source
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
 from domain.user import UserId
 from tests.unit.chat.room import TICK_S, Room, Worker, ended, heard, until
@@ -206,19 +206,13 @@ class TestDrain:
 
     async def test_takes_no_more_questions(self, room: Room) -> None:
         async with room.open_worker() as worker:
-            run, _ = await worker.runs.claim(SessionId(1))
+            session = SessionId(99)
+            run, _ = await worker.runs.claim(session)
             ann = await room.someone()
-            running = await asked(room, worker)
             await worker.replies.drain(1)
-            question = Question(
-                user=UserId(1),
-                session=SessionId(1),
-                memory=running.reply.message,
-                text="?",
-                use_documents=None,
-            )
+            question = Question(user=ann, session=session, memory=MemoryId(1), text="?", use_documents=None)
             with pytest.raises(ShuttingDown):
-                worker.replies.start(question, running.reply.message, run)
+                worker.replies.start(question, MessageId(1), run)
             with pytest.raises(ShuttingDown):
                 await worker.ask(ann, "And now?", None, None)
 
@@ -379,7 +373,6 @@ class TestRelease:
         await worker.replies.let_go(run)
         room.cluster.down = False
         room.cluster.flush()
-        room.cluster.fence = run.fence
         theirs, _ = await room.worker("theirs").runs.claim(SessionId(1))
         await asyncio.sleep(3 * TICK_S)
         assert room.cluster.runs == {SessionId(1): theirs}

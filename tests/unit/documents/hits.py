@@ -5,14 +5,18 @@ from domain.document import Hit
 from domain.words import search_words, words
 
 GRADES = (
-    "The written test counts for 40 percent of the grade. It takes place on 18 June in hall C. "
-    "The group presentation counts for 25 percent. A report handed in late loses 5 percent of its marks per day."
+    "The written test counts for 40 percent of the grade. It takes place on 18 June in hall C. The group "
+    "presentation counts for 25 percent. A report handed in late loses 5 percent of its marks per day."
 )
 TRENCH = (
-    "The Challenger Deep lies about 10,935 metres below the surface. Jacques Piccard and Don Walsh reached it in 1960. "
-    "The Gulf Stream carries about 30 sverdrups, and the Antarctic current more than 130 sverdrups."
+    "The Challenger Deep lies about 10,935 metres below the surface. Jacques Piccard and Don Walsh reached "
+    "it in 1960. The Gulf Stream carries about 30 sverdrups, and the Antarctic current more than 130 "
+    "sverdrups."
 )
-NETWORK = "UDP has no handshake and gives no delivery guarantee. An IPv4 address has 32 bits, an IPv6 address 128 bits."
+NETWORK = (
+    "UDP has no handshake and gives no delivery guarantee. "
+    "An IPv4 address has 32 bits, an IPv6 address 128 bits."
+)
 
 
 def hit(

@@ -32,7 +32,7 @@ def test_the_line_that_answers_comes_first(question: str, line: str) -> None:
     [
         "What is the derivative of x squared?",
         "How much does the oral test in Rome count?",  # a name that the passages never mention
-        "Who counts the presentation?",  # no person is named
+        "Who holds the presentation?",  # no person is named
         "How deep is the written test?",  # no length is named
         "When was Jacques Piccard born?",  # another date of his
         "How heavy is the Challenger Deep?",
@@ -97,7 +97,7 @@ def test_the_gate_lets_the_answering_passages_through_best_first() -> None:
     hits = [hit(question, TRENCH), hit(question, GRADES)]
 
     assert answering(question, hits) == [hits[1]]
-    assert answering("What is the derivative of x squared?", hits) == []
+    assert answering("Who invented paper?", [hit("Who invented paper?", GRADES)]) == []
     assert answering(question, []) == []
 
 

@@ -206,14 +206,15 @@ async def released_nothing(source: AsyncGenerator[str]) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["The written test counts for 40 percent of the grade. ", "It takes place on 18 June in hall C. "]
-            + [
+            (
+                "The written test counts for 40 percent of the grade. ",
+                "It takes place on 18 June in hall C. ",
                 "The test is on 19 June. ",
                 "Sure! ",
                 "No. ",
                 "The group presentation counts for 25 percent.\n",
                 "e.g. 3.5 ",
-            ]
+            )
         ),
         max_size=5,
     ).map("".join),

@@ -20,6 +20,8 @@ def split(text: str) -> list[str]:
         ("It is 3.14 or 1,000.5 units. Yes.", ["It is 3.14 or 1,000.5 units.", "Yes."]),
         ("See e.g. the notes. Then go on.", ["See e.g. the notes.", "Then go on."]),
         ("Dr. Smith and Prof. Jones agree. Good.", ["Dr. Smith and Prof. Jones agree.", "Good."]),
+        ("It is in hall C. The other is in B.", ["It is in hall C.", "The other is in B."]),
+        ("John F. Kennedy met J. Smith. Good.", ["John F. Kennedy met J. Smith.", "Good."]),
         ("See fig. 3 on p. 4. Next.", ["See fig. 3 on p. 4.", "Next."]),
         ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
         ("海洋很深。你知道吗？是的！", ["海洋很深。", "你知道吗？", "是的！"]),

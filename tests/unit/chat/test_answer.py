@@ -1,0 +1,374 @@
+"""Contract 4.2, row by row."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from application.chat.absent_model import AbsentModel
+from application.chat.answer import Answer
+from application.chat.engine import Question
+from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED
+from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, KnowledgeUnreachable
+from application.ports.language_model import LanguageModel, ModelUnreachable
+from domain.conversation import MemoryId, SessionId, Source
+from domain.document import FileId, IndexState
+from domain.errors import DomainError
+from domain.user import UserId
+from tests.builders import a_file, a_stored_session, a_user
+from tests.fakes.knowledge import FakeKnowledge
+from tests.fakes.language_model import FakeLanguageModel
+from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory
+
+OSMOSIS = "Osmosis moves water through a membrane."
+ASKS = "According to the document, what does osmosis move?"
+REFERS = "What does it say that osmosis moves?"
+SILENT = "What does osmosis move?"  # wording that asks for no document
+OFF_TOPIC = "According to the document, who won the chess championship?"
+
+
+@dataclass(eq=False)
+class Library:
+    """Ann, her session, her documents, and somebody who answers."""
+
+    strict: bool = False
+    own: bool = True
+    model: LanguageModel = field(default_factory=lambda: FakeLanguageModel("Osmosis moves water."))
+    budget_s: float = 0.05
+
+    def __post_init__(self) -> None:
+        self.database = FakeDatabase()
+        self.work = FakeWorkFactory(self.database)
+        self.knowledge = FakeKnowledge(own=self.own)
+
+    async def opened(self) -> "Library":
+        async with self.work() as w:
+            for email in ("ann@example.org", "ben@example.org"):
+                w.users.add(a_user(email))
+            await w.flush()
+            await a_stored_session(w, UserId(1))
+            await a_stored_session(w, UserId(1))
+            await w.commit()
+        return self
+
+    async def add(
+        self,
+        *pages: str,
+        name: str = "notes.txt",
+        owner: int = 1,
+        session: int | None = 1,
+        index_name: str | None = None,
+        public: bool = False,
+    ) -> FileId:
+        """An indexed document."""
+        file = a_file(
+            UserId(owner),
+            name,
+            session=SessionId(session) if session else None,
+            rag_status=IndexState.INDEXED,
+            index_name=index_name,
+            public=public,
+        )
+        async with self.work() as w:
+            w.files.add(file)
+            await w.commit()
+        self.knowledge.texts[file.id] = pages
+        # a RAG service knows it by its index name
+        file.original_name = index_name or name
+        await self.knowledge.index(file)
+        return file.id
+
+    async def ask(self, text: str, use: bool | None = None, **changed: object) -> "Answered":
+        answer = Answer(
+            model=self.model,
+            knowledge=self.knowledge,
+            reading=FakeReading(self.database),
+            strict=self.strict,
+            budget_s=self.budget_s,
+            max_tokens=77,
+        )
+        answer = replace(answer, **changed)  # type: ignore[arg-type]  # any field
+        question = Question(
+            user=UserId(1), session=SessionId(1), memory=MemoryId(9), text=text, use_documents=use
+        )
+        answered = Answered(self.model)
+        async with aclosing(answer(question, answered.cite)) as pieces:
+            async for piece in pieces:
+                answered.text += piece
+        return answered
+
+
+@dataclass(eq=False)
+class Answered:
+    model: LanguageModel
+    text: str = ""
+    cited: list[Source] = field(default_factory=list)
+
+    def cite(self, sources: Sequence[Source]) -> None:
+        self.cited = list(sources)
+
+    @property
+    def prompt(self) -> str:
+        """What the model was told; "" when it was not asked."""
+        assert isinstance(self.model, FakeLanguageModel)
+        return self.model.prompts[-1].input if self.model.prompts else ""
+
+    @property
+    def quoted(self) -> bool:
+        return "=== CONTEXT FROM DOCUMENTS ===" in self.prompt
+
+
+@pytest.fixture
+async def library() -> Library:
+    return await Library().opened()
+
+
+@pytest.fixture
+async def strict() -> Library:
+    return await Library(strict=True).opened()
+
+
+class TestTrigger:
+    async def test_a_wording_that_asks_for_documents(self, library: Library) -> None:
+        await library.add(OSMOSIS, session=2)
+        answered = await library.ask(ASKS)
+        assert answered.quoted
+        assert OSMOSIS in answered.prompt
+        assert answered.prompt.startswith(f"{ASKS}\n\n=== CONTEXT FROM DOCUMENTS ===\n")
+        assert [(s.n, s.filename, s.page, s.snippet) for s in answered.cited] == [
+            (1, "notes.txt", 1, OSMOSIS)
+        ]
+
+    async def test_b_a_reference_to_a_document_of_this_session(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        library.knowledge.own = False
+        assert (await library.ask(REFERS)).quoted
+
+    async def test_b_needs_a_document_in_this_session(self, library: Library) -> None:
+        await library.add(OSMOSIS, session=2)
+        answered = await library.ask(REFERS)
+        assert (answered.prompt, answered.cited) == (REFERS, [])
+        assert library.knowledge.asked == []
+
+    async def test_c_a_passage_in_our_own_index_that_answers(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        answered = await library.ask(SILENT)
+        assert answered.quoted
+        assert len(answered.cited) == 1
+
+    async def test_c_never_without_an_answer_in_it(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        answered = await library.ask("Who moves house today?")
+        assert (answered.quoted, answered.cited) == (False, [])
+
+    async def test_c_not_at_a_rag_service(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        library.knowledge.own = False
+        await library.ask(SILENT)
+        assert library.knowledge.asked == []
+
+    async def test_c_not_without_a_document_in_this_session(self, library: Library) -> None:
+        await library.add(OSMOSIS, session=2)
+        assert not (await library.ask(SILENT)).quoted
+
+    async def test_true_forces(self, library: Library) -> None:
+        await library.add(OSMOSIS, session=None)
+        assert (await library.ask(SILENT, use=True)).quoted
+
+    @pytest.mark.parametrize("text", [ASKS, REFERS, SILENT])
+    async def test_false_forbids(self, library: Library, text: str) -> None:
+        await library.add(OSMOSIS)
+        answered = await library.ask(text, use=False)
+        assert answered.prompt == text
+        assert library.knowledge.asked == []
+
+    async def test_keywords_are_a_setting(self, library: Library) -> None:
+        await library.add(OSMOSIS, session=2)
+        assert not (await library.ask(ASKS, keywords=("skript",))).quoted
+        assert (await library.ask("Skript: osmosis moves what?", keywords=("skript",))).quoted
+
+
+class TestReach:
+    async def test_is_ones_own_and_public(self, library: Library) -> None:
+        await library.add("Osmosis of Ben moves sand.", owner=2, session=None)
+        await library.add("Osmosis of all moves water.", owner=2, session=None, public=True)
+        answered = await library.ask(ASKS)
+        assert "of all" in answered.prompt
+        assert "of Ben" not in answered.prompt
+
+
+class TestNothingFound:
+    @pytest.mark.parametrize("use", [None, True])
+    async def test_is_silent(self, library: Library, use: bool | None) -> None:
+        answered = await library.ask(ASKS, use)
+        assert (answered.text, answered.prompt, answered.cited) == ("Osmosis moves water.", ASKS, [])
+
+    async def test_is_admitted_when_strict_and_documents_are_within_reach(self, strict: Library) -> None:
+        await strict.add(OSMOSIS)
+        answered = await strict.ask(OFF_TOPIC)
+        assert (answered.text, answered.prompt, answered.cited) == (NOT_ANSWERED, "", [])
+
+    async def test_is_silent_when_strict_and_nothing_is_within_reach(self, strict: Library) -> None:
+        await strict.add(OSMOSIS, owner=2, session=None)
+        answered = await strict.ask(OFF_TOPIC)
+        assert answered.prompt == OFF_TOPIC
+
+    async def test_is_admitted_when_strict_and_forced(self, strict: Library) -> None:
+        assert (await strict.ask(SILENT, use=True)).text == NOT_ANSWERED
+
+    async def test_is_silent_when_strict_and_only_the_gate_looked(self, strict: Library) -> None:
+        await strict.add(OSMOSIS)
+        answered = await strict.ask("Who moves house today?")
+        assert answered.prompt == "Who moves house today?"
+
+
+REFUSALS = [KnowledgeUnreachable(), KnowledgeTimeout(), KnowledgeFailed("RAG service error: bad response")]
+
+
+class TestLateOrFailing:
+    @pytest.mark.parametrize("refusal", REFUSALS)
+    async def test_means_without_documents(self, library: Library, refusal: DomainError) -> None:
+        await library.add(OSMOSIS)
+        library.knowledge.refuse_with = refusal
+        answered = await library.ask(ASKS)
+        assert (answered.prompt, answered.cited) == (ASKS, [])
+
+    async def test_beyond_the_budget_means_without_documents(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        library.knowledge.delay = 30
+        assert (await library.ask(ASKS)).prompt == ASKS
+
+    async def test_of_the_database_means_without_documents(self, library: Library) -> None:
+        library.database.down = True
+        assert (await library.ask(ASKS)).prompt == ASKS
+
+    @pytest.mark.parametrize(("text", "use"), [(ASKS, None), (REFERS, None), (SILENT, True)])
+    async def test_is_admitted_when_strict(self, strict: Library, text: str, use: bool | None) -> None:
+        await strict.add(OSMOSIS)
+        strict.knowledge.delay = 30
+        answered = await strict.ask(text, use)
+        assert (answered.text, answered.prompt, answered.cited) == (NOT_SEARCHED, "", [])
+
+    async def test_is_silent_when_strict_and_only_the_gate_looked(self, strict: Library) -> None:
+        await strict.add(OSMOSIS)
+        strict.knowledge.refuse_with = KnowledgeUnreachable()
+        assert (await strict.ask(SILENT)).prompt == SILENT
+
+
+class TestHits:
+    async def test_all_five_are_used(self, library: Library) -> None:
+        await library.add(*(f"Osmosis number {n} moves water." for n in range(8)))
+        answered = await library.ask(ASKS)
+        assert [source.n for source in answered.cited] == [1, 2, 3, 4, 5]
+        assert all(f"[{n}] notes.txt, page" in answered.prompt for n in range(1, 6))
+
+    async def test_snippets_are_one_short_line(self, library: Library) -> None:
+        await library.add("Osmosis\n\tmoves water.  " + "It really does. " * 30)
+        (source,) = (await library.ask(ASKS)).cited
+        assert source.snippet.startswith("Osmosis moves water. It really does.")
+        assert len(source.snippet) <= 200
+
+    async def test_of_a_rag_service_get_their_original_names(self, library: Library) -> None:
+        library.knowledge.own = False
+        await library.add(OSMOSIS, name='my "notes".md', index_name="my _notes_.md.txt")
+        (source,) = (await library.ask(ASKS)).cited
+        assert source.filename == 'my "notes".md'
+
+    async def test_of_a_rag_service_that_we_do_not_know_keep_theirs(self, library: Library) -> None:
+        library.knowledge.own = False
+        await library.add(OSMOSIS, name="theirs.pdf")
+        (source,) = (await library.ask(ASKS)).cited
+        assert source.filename == "theirs.pdf"
+
+    async def test_of_deleted_files_are_dropped(self, library: Library) -> None:
+        library.knowledge.own = False
+        gone = await library.add(OSMOSIS, name="gone.pdf", index_name="gone.pdf")
+        await library.add("Osmosis moves water, says another.", name="kept.pdf", index_name="kept.pdf")
+        async with library.work() as w:
+            file = await w.files.get(gone)
+            assert file is not None
+            file.deleted_at = file.created_at
+            await w.commit()
+        answered = await library.ask(ASKS)
+        assert [source.filename for source in answered.cited] == ["kept.pdf"]
+        assert OSMOSIS not in answered.prompt
+
+
+class TestStrict:
+    async def test_lets_the_model_say_what_the_documents_say(self) -> None:
+        strict = await Library(strict=True, model=FakeLanguageModel(OSMOSIS)).opened()
+        await strict.add(OSMOSIS)
+        answered = await strict.ask(ASKS)
+        assert answered.text.startswith(OSMOSIS)
+        assert len(answered.cited) == 1
+        assert isinstance(strict.model, FakeLanguageModel)
+        (prompt,) = strict.model.prompts
+        assert (prompt.temperature, prompt.memory, prompt.user) == (0.0, 9, 1)
+        assert prompt.max_tokens is not None
+
+    async def test_never_lets_it_say_anything_else(self) -> None:
+        liar = FakeLanguageModel("Osmosis moves 42 elephants ", "to Paris.")
+        library = await Library(strict=True, model=liar).opened()
+        await library.add(OSMOSIS)
+        answered = await library.ask(ASKS)
+        assert "elephants" not in answered.text
+        assert OSMOSIS in answered.text
+        assert liar.speaking == 0
+
+    async def test_leaves_free_answers_alone(self, strict: Library) -> None:
+        answered = await strict.ask(SILENT)
+        assert answered.text == "Osmosis moves water."
+        assert isinstance(strict.model, FakeLanguageModel)
+        assert (strict.model.prompts[0].max_tokens, strict.model.prompts[0].temperature) == (77, None)
+
+
+class TestWithoutAModel:
+    async def test_documents_are_quoted(self) -> None:
+        library = await Library(model=AbsentModel()).opened()
+        await library.add(OSMOSIS)
+        answered = await library.ask(ASKS, writes=False)
+        assert answered.text == f"“{OSMOSIS}” (notes.txt, page 1)"
+        assert len(answered.cited) == 1
+
+    async def test_what_they_do_not_answer_is_admitted(self) -> None:
+        library = await Library(model=AbsentModel()).opened()
+        await library.add(OSMOSIS)
+        discovered = "According to the document, who discovered osmosis in 1748?"
+        assert (await library.ask(discovered, writes=False)).text == NOT_ANSWERED
+        library.strict = True
+        assert (await library.ask(OFF_TOPIC, writes=False)).text == NOT_ANSWERED
+
+    async def test_nothing_else_can_be_answered(self) -> None:
+        library = await Library(model=AbsentModel()).opened()
+        with pytest.raises(ModelUnreachable):
+            await library.ask(SILENT, writes=False)
+        with pytest.raises(ModelUnreachable):
+            await library.model.check()
+
+
+class TestModel:
+    async def test_refusals_pass_through(self, library: Library) -> None:
+        assert isinstance(library.model, FakeLanguageModel)
+        library.model.fails_with, library.model.fails_after = ModelUnreachable(), 0
+        with pytest.raises(ModelUnreachable):
+            await library.ask(SILENT)
+
+    @pytest.mark.parametrize("strict", [True, False])
+    async def test_is_closed_when_the_reader_of_pieces_leaves(self, strict: bool) -> None:
+        model = FakeLanguageModel("Osmosis moves water. ", "And ", "more.")
+        library = await Library(strict=strict, model=model).opened()
+        await library.add(OSMOSIS)
+        answer = Answer(
+            model=model,
+            knowledge=library.knowledge,
+            reading=FakeReading(library.database),
+            strict=strict,
+            budget_s=1,
+        )
+        question = Question(
+            user=UserId(1), session=SessionId(1), memory=MemoryId(9), text=ASKS, use_documents=None
+        )
+        async with aclosing(answer(question, lambda sources: None)) as pieces:
+            await anext(pieces)
+        assert model.speaking == 0
