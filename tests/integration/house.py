@@ -12,10 +12,11 @@ from typing import Any
 
 import httpx
 from dishka import Provider
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from adapters.sql import migrate
+from entrypoints.server import CONNECTIONS
 from entrypoints.settings import Settings, load_settings
 from entrypoints.wiring.application import create_app
 from tests.free_port import free_port
@@ -194,6 +195,9 @@ async def running(settings: Settings, *overrides: Provider) -> AsyncIterator[Hou
         address="127.0.0.1",
         port=port,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
         websockets=False,
         log_enabled=False,
     )

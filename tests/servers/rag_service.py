@@ -14,7 +14,7 @@ from tests.servers.http import Exchange, Received, run
 from tests.servers.http import HttpServer as Server
 
 PUBLIC = ""
-WORDS_PER_CHUNK = 80
+WORDS_PER_CHUNK, OVERLAP = 100, 25
 Page = tuple[int | None, str]
 
 
@@ -129,8 +129,11 @@ def _page_text(document: pypdfium2.PdfDocument, n: int) -> str:
 
 
 def cut(text: str) -> list[str]:
-    words = text.split()
-    return [" ".join(words[at : at + WORDS_PER_CHUNK]) for at in range(0, len(words), WORDS_PER_CHUNK)]
+    """Stretches of words that overlap, with the line breaks between them."""
+    words = [word.span() for word in re.finditer(r"\S+", text)]
+    starts = range(0, max(1, len(words) - OVERLAP), WORDS_PER_CHUNK - OVERLAP)
+    chunks = [words[at : at + WORDS_PER_CHUNK] for at in starts]
+    return [text[chunk[0][0] : chunk[-1][1]] for chunk in chunks if chunk]
 
 
 def tokens(text: str) -> list[str]:

@@ -28,10 +28,9 @@ def http_client(
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"user-agent": "virtual-tutor", "accept-encoding": "identity"},
         timeout=httpx.Timeout(idle_s, connect=CONNECT_S, pool=POOL_S),
-        # The pool compares its keep-alive limit with all connections: any limit drops idle ones early.
-        limits=httpx.Limits(
-            max_connections=max_connections, max_keepalive_connections=None, keepalive_expiry=30.0
-        ),
+        # Nothing here may be sent twice, so no call may meet a connection that the other side has just closed
+        # (llama.cpp closes after each stream without saying so): every call gets a connection of its own.
+        limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=0),
     )
 
 

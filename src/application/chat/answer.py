@@ -20,9 +20,11 @@ from application.chat.prompt import (
 from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED, extractive_answer
 from application.documents.gate import answering
 from application.documents.grounding import grounded
+from application.documents.nearness import with_nearness
 from application.documents.trigger import KEYWORDS, Trigger, trigger
 from application.ports.knowledge import Knowledge
 from application.ports.language_model import LanguageModel, Prompt
+from application.ports.passages import Embedder
 from application.ports.persistence import Reading
 from domain.conversation import Source
 from domain.document import Hit
@@ -56,6 +58,7 @@ class Answer(Answers):
     strict: bool
     budget_s: float
     writes: bool = True
+    embedder: Embedder | None = None  # judges what a RAG service found; our own index has done so already
     max_tokens: int | None = None  # of an answer without documents; None: the model's own limit
     keywords: Sequence[str] = field(default=KEYWORDS)
 
@@ -129,6 +132,8 @@ class Answer(Answers):
         """Under the names people gave their files; what was deleted meanwhile is dropped."""
         if self.knowledge.own:
             return list(hits)
+        if self.strict and self.embedder is not None:
+            hits = await with_nearness(self.embedder, question.text, hits)
         names = await self.reading.original_names(question.user, [hit.filename for hit in hits])
         named = [(hit, names.get(hit.filename, hit.filename)) for hit in hits]
         return [replace(hit, filename=name) for hit, name in named if name is not None]

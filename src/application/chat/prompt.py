@@ -30,7 +30,7 @@ def with_documents(question: str, hits: Sequence[Hit], nonce: str, cap: int = CO
     request: what stands in a document can neither end its quotation nor pretend to be another one."""
     fence = f"--- {nonce}"
     lines = [_OPENING, _QUOTED]
-    closing = f"{_CLOSING}\n{_reminder(question)}"
+    closing = f"{_CLOSING} {_reminder(question)}"
     room = cap - sum(len(line) + 1 for line in lines) - len(closing)
     for n, hit in enumerate(hits, 1):
         head = f"[{n}] {_name(hit, nonce)}"
@@ -44,7 +44,7 @@ def with_documents(question: str, hits: Sequence[Hit], nonce: str, cap: int = CO
 
 
 def _reminder(question: str) -> str:
-    repeated = question if len(question) <= REPEATED_UP_TO else "the question above"
+    repeated = " ".join(question.split()) if len(question) <= REPEATED_UP_TO else "the question above"
     return f"Answer with the help of the context: {repeated}"
 
 

@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from struct import unpack
+from dataclasses import dataclass
 
 from typing_extensions import override
 
 from application.documents.chunking import pieces
-from application.documents.evidence import lines
+from application.documents.nearness import lines_near
 from application.documents.question import bare
 from application.documents.ranking import fused
 from application.ports.blobs import BlobNotFound, Blobs
 from application.ports.extraction import Extractor
 from application.ports.knowledge import Erased, Knowledge
-from application.ports.passages import Embedder, Found, Passages, Vector
+from application.ports.passages import Embedder, Found, Passages
 from domain.document import BadFile, FileId, Hit, Passage, StoredFile
 from domain.user import UserId
 from domain.words import search_words
@@ -68,7 +67,7 @@ class OwnIndex(Knowledge):
         cosine = {_key(one): one.score for one in near}
         order = fused([_key(one) for one in near], [_key(one) for one in by_words])
         hits = [_hit(found[key], cosine.get(key)) for key in order[:limit]]
-        return await self._with_nearness(hits, vector)
+        return await lines_near(self.embedder, vector, hits)
 
     @override
     async def forget(self, file: StoredFile) -> Erased:
@@ -77,15 +76,6 @@ class OwnIndex(Knowledge):
     @override
     async def check(self) -> None:
         await self.embedder.embed(["ready?"])
-
-    async def _with_nearness(self, hits: Sequence[Hit], question: Vector) -> list[Hit]:
-        quotes = [[line.quote for line in lines(hit.text)] for hit in hits]
-        distinct = list(dict.fromkeys(quote for of_hit in quotes for quote in of_hit))
-        vectors = dict(zip(distinct, await self.embedder.embed(distinct), strict=True))
-        return [
-            replace(hit, nearness=tuple(_cosine(vectors[quote], question) for quote in of_hit))
-            for hit, of_hit in zip(hits, quotes, strict=True)
-        ]
 
 
 def _to_embed(passage: Passage) -> str:
@@ -107,9 +97,3 @@ def _hit(found: Found, cosine: float | None) -> Hit:
         similarity=cosine,
         file_id=found.passage.file_id,
     )
-
-
-def _cosine(one: Vector, other: Vector) -> float:
-    size = f"<{len(one) // 4}f"
-    dot: float = sum(a * b for a, b in zip(unpack(size, one), unpack(size, other), strict=True))
-    return dot

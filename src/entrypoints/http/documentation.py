@@ -1,26 +1,34 @@
-"""What the OpenAPI document says beyond what the framework sees: bodies we read by hand, errors, streams."""
+"""What the OpenAPI document says beyond what the framework sees: bodies and queries we read by hand, errors,
+headers, streams."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import (
     Components,
     OpenAPIFormat,
+    OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIType,
     Operation,
+    Parameter,
+    Reference,
     RequestBody,
     Schema,
     SecurityScheme,
+    Tag,
 )
 from litestar.router import Router
 from typing_extensions import override
 
+from domain.conversation import MAX_ID
+from domain.user import PASSWORD_MAX, PASSWORD_MIN
 from entrypoints.http.errors import ErrorBody
 from entrypoints.http.policy import PUBLIC
 
@@ -28,60 +36,119 @@ Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 TEXT = Schema(type=OpenAPIType.STRING)
 EMAIL = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.EMAIL, max_length=254)
-PASSWORD = Schema(type=OpenAPIType.STRING, min_length=8, max_length=128)
+PASSWORD = Schema(type=OpenAPIType.STRING, min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)
 CODE = Schema(type=OpenAPIType.STRING, pattern="^[0-9]{6}$")
-ID = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=2**63 - 1)
+ID = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_ID)
 FILE = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 
-JSON = ("application/json",)
-FORM = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
-MULTIPART = ("multipart/form-data",)
+
+def words(*allowed: str, default: str | None = None) -> Schema:
+    return Schema(type=OpenAPIType.STRING, enum=list(allowed), default=default)
+
+
+def clamped(default: int, most: int) -> Schema:
+    """A number that is brought within its bounds, never refused."""
+    return Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=most, default=default)
+
+
+HEADERS = {
+    "X-Request-Id": ("Names this answer in the logs; yours, if it matches `[A-Za-z0-9-]{8,64}`.", TEXT),
+    "Retry-After": ("Seconds after which trying again makes sense.", Schema(type=OpenAPIType.INTEGER)),
+    "X-Total-Count": ("How many there are on all pages.", Schema(type=OpenAPIType.INTEGER)),
+    "X-Session-Id": ("The chat session that the answer belongs to.", ID),
+    "X-Message-Id": ("The message that the answer becomes.", ID),
+}
 
 _MEANING = {
     400: "Bad input; `msg` says what is wrong.",
     401: "No valid login: the token is missing, expired, revoked, or the account is suspended.",
     403: "The caller's role does not allow this.",
     404: "It does not exist, or belongs to somebody else.",
-    405: "The route does not have this method.",
     409: "It conflicts with what is there.",
     413: "The body or the file is too large.",
-    415: "The body has a content type that is not accepted here.",
+    415: "The body has a content type or an encoding that is not accepted here.",
     422: "The token is malformed.",
     429: "Too often; `Retry-After` says when again.",
-    500: "A bug of ours, logged under `request_id`.",
     502: "An upstream answered wrongly.",
     503: "Something that is needed cannot be reached, is full or shutting down.",
     504: "An upstream was too slow.",
 }
+_WITH_TOKEN, _WITH_BODY = frozenset({401, 422}), frozenset({400, 413, 415})
+_MAY_SAY_WHEN = frozenset({"429", "503"})
 
 
-def errors(*statuses: int, token: bool = False) -> dict[int, ResponseSpec]:
-    """The error answers of a route; `token` adds those of every protected route (contract 1.7)."""
-    every: Iterable[int] = {*statuses, 400, 413, 415, 503, *((401, 422) if token else ())}
+def errors(*statuses: int, token: bool = False, body: bool = False) -> dict[int, ResponseSpec]:
+    """The error answers of a route; `token` adds those of every protected one (contract 1.7), `body` those
+    of every one that reads a body."""
+    every = {*statuses, 503} | (_WITH_TOKEN if token else set()) | (_WITH_BODY if body else set())
     return {
         status: ResponseSpec(ErrorBody, generate_examples=False, description=_MEANING[status])
         for status in sorted(every)
     }
 
 
-def body(
-    content_types: tuple[str, ...], fields: dict[str, Schema], required: tuple[str, ...] = ()
+def json_body(fields: Mapping[str, Schema], required: Sequence[str] = ()) -> RequestBody:
+    return _body(("application/json",), fields, required)
+
+
+def form_body(fields: Mapping[str, Schema], required: Sequence[str] = ()) -> RequestBody:
+    types = ("multipart/form-data", "application/x-www-form-urlencoded", "application/json")
+    return _body(types, fields, required)
+
+
+def file_body(fields: Mapping[str, Schema], required: Sequence[str] = ()) -> RequestBody:
+    return _body(("multipart/form-data",), fields, required)
+
+
+def _body(types: Sequence[str], fields: Mapping[str, Schema], required: Sequence[str]) -> RequestBody:
+    """An object of these fields; unknown ones are ignored."""
+    schema = Schema(type=OpenAPIType.OBJECT, properties=dict(fields), required=list(required) or None)
+    return RequestBody({kind: OpenAPIMediaType(schema=schema) for kind in types}, required=bool(required))
+
+
+def query(schema: Schema, description: str, *, required: bool = False) -> tuple[Schema, str, bool]:
+    return schema, description, required
+
+
+def paged(default: int, most: int) -> dict[str, tuple[Schema, str, bool]]:
+    return {
+        "page": query(clamped(1, MAX_ID // most), "From 1."),
+        "limit": query(clamped(default, most), "How many at most; brought within its bounds, never refused."),
+    }
+
+
+def operation(
+    body: RequestBody | None = None,
+    *,
+    query: Mapping[str, tuple[Schema, str, bool]] | None = None,
+    tells: Sequence[str] = (),
 ) -> type[Operation]:
-    """An operation whose body is an object of these fields; unknown ones are ignored."""
+    """An operation with a body and a query that we read by hand; `tells` names headers of its success.
+    Every query parameter may also be sent as `params[name]`."""
 
     @dataclass
-    class WithBody(Operation):
+    class Described(Operation):
         def __post_init__(self) -> None:
-            schema = Schema(
-                type=OpenAPIType.OBJECT,
-                properties=dict(fields),
-                required=list(required) or None,
-            )
-            self.request_body = RequestBody(
-                {kind: OpenAPIMediaType(schema=schema) for kind in content_types}, required=bool(required)
-            )
+            self.request_body = body
+            self.parameters = [
+                Parameter(name, "query", schema, description=description, required=required)
+                for name, (schema, description, required) in (query or {}).items()
+            ] or None
+            for status, response in (self.responses or {}).items():
+                if isinstance(response, Reference):
+                    continue
+                names = ["X-Request-Id", *(tells if status.startswith("2") else ())]
+                names += ["Retry-After"] if status in _MAY_SAY_WHEN else []
+                response.headers = {name: Reference(f"#/components/headers/{name}") for name in names}
 
-    return WithBody
+    return Described
+
+
+def operation_id(handler: HTTPRouteHandler, *_: object) -> str:
+    """The name of the handler, as programs in most languages write it: `send_verification` becomes
+    `sendVerification`. Generated clients depend on it."""
+    first, *rest = handler.handler_name.split("_")
+    return first + "".join(word.title() for word in rest)
 
 
 class DocsRouter(Router):
@@ -109,8 +176,19 @@ def openapi_config(version: str) -> OpenAPIConfig:
                 "token": SecurityScheme(
                     type="http", scheme="bearer", bearer_format="JWT", description="The token of /api/login."
                 )
-            }
+            },
+            headers={
+                name: OpenAPIHeader(schema=schema, description=description)
+                for name, (description, schema) in HEADERS.items()
+            },
         ),
+        tags=[
+            Tag("accounts", "Registration, login, logout."),
+            Tag("chat", "Sessions, messages, and answers as they are written."),
+            Tag("documents", "Files that people bring."),
+            Tag("health", "Is the service alive, ready, healthy?"),
+        ],
+        operation_id_creator=operation_id,
         render_plugins=[
             SwaggerRenderPlugin(
                 js_url="/assets/docs/swagger-ui-bundle.js",

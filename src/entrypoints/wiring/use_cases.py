@@ -33,6 +33,7 @@ from application.ports.knowledge import Knowledge
 from application.ports.language_model import LanguageModel
 from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Mailer, Outbox
+from application.ports.passages import Embedder
 from application.ports.persistence import JobQueue, Reading, WorkFactory
 from application.ports.replies import ReplyLogs, Runs
 from application.ports.throttle import Throttle
@@ -121,7 +122,12 @@ class UseCaseProvider(Provider):
 
     @provide
     def answer(
-        self, model: LanguageModel, knowledge: Knowledge, reading: Reading, settings: Settings
+        self,
+        model: LanguageModel,
+        knowledge: Knowledge,
+        embedder: Embedder,
+        reading: Reading,
+        settings: Settings,
     ) -> Answer:
         return Answer(
             model=model,
@@ -130,6 +136,7 @@ class UseCaseProvider(Provider):
             strict=settings.grounding == "strict",
             budget_s=settings.rag_budget_seconds,
             writes=not isinstance(model, AbsentModel),
+            embedder=embedder,
             keywords=settings.document_keywords,
             max_tokens=FREE_ANSWER_TOKENS if settings.llm_is_embedded else None,
         )

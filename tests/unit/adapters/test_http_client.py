@@ -45,12 +45,12 @@ async def test_no_redirect_is_followed(greeter: Greeter) -> None:
     assert [request.path for request in greeter.received] == ["/old"]
 
 
-async def test_connections_are_kept_for_the_next_request(greeter: Greeter) -> None:
+async def test_every_call_gets_a_connection_of_its_own(greeter: Greeter) -> None:
     async with http_client() as client:
         for _ in range(5):
             await client.get(greeter.url)
 
-    assert greeter.connections == 1
+    assert greeter.connections == 5
 
 
 async def test_no_proxy_of_the_environment_is_used(greeter: Greeter) -> None:

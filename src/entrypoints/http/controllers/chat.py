@@ -7,20 +7,38 @@ from dishka import FromDishka
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import OpenAPIType, Schema
+from litestar.openapi.spec import Example, OpenAPIType, Schema
 
 from application.accounts.authenticate import Caller
 from application.chat.ask import Ask
 from application.chat.open_session import OpenSession
 from application.ports.persistence import MessageLine, Reading, SessionLine
-from domain.conversation import MessageId, SessionId, SessionNotFound, acceptable_question, id_of
+from domain.conversation import TITLE_MAX, MessageId, SessionId, SessionNotFound, acceptable_question, id_of
 from domain.errors import InvalidField
 from entrypoints.http.bodies import form_boolean, form_of, json_object, paging, query
-from entrypoints.http.documentation import FORM, ID, JSON, TEXT, Moment, body, errors
+from entrypoints.http.documentation import (
+    ID,
+    Moment,
+    clamped,
+    errors,
+    form_body,
+    json_body,
+    operation,
+    paged,
+    words,
+)
+from entrypoints.http.documentation import query as documented
 from entrypoints.http.event_stream import EventStream, StreamTimes, begun, frames
 from entrypoints.http.policy import USER
 from entrypoints.http.wire import iso
 
+TITLE = Schema(type=OpenAPIType.STRING, max_length=TITLE_MAX, default="Untitled")
+STREAM_EXAMPLE = (
+    'id: 7-1\ndata: {"status":"streaming","chunk":"Plants make "}\n\n'
+    'id: 7-2\ndata: {"status":"streaming","chunk":"sugar."}\n\n'
+    'id: 7-3\ndata: {"status":"finished"}\n\n'
+    'id: 7-4\ndata: {"status":"complete","session_id":3,"message_id":7,"text":"Plants make sugar."}\n\n'
+)
 HISTORY_CAP, MESSAGES_CAP = 1000, 2000
 NOT_AUTHORIZED = "Session not found or not authorized."
 
@@ -61,10 +79,10 @@ class ChatController(Controller):
         "/chat/new",
         status_code=201,
         opt=USER,
-        operation_class=body(JSON, {"title": TEXT}),
-        responses=errors(token=True),
+        operation_class=operation(json_body({"title": TITLE})),
+        responses=errors(token=True, body=True),
     )
-    async def new(
+    async def new_session(
         self,
         request: Request[Any, Any, State],
         caller: FromDishka[Caller],
@@ -74,8 +92,13 @@ class ChatController(Controller):
         title = (await json_object(request)).get("title")
         return Opened(await open_session(caller.account.id, "Untitled" if title is None else title))
 
-    @get("/chat/history", opt=USER, responses=errors(token=True))
-    async def history(
+    @get(
+        "/chat/history",
+        opt=USER,
+        operation_class=operation(query=paged(HISTORY_CAP, HISTORY_CAP), tells=["X-Total-Count"]),
+        responses=errors(token=True),
+    )
+    async def chat_history(
         self, request: Request[Any, Any, State], caller: FromDishka[Caller], reading: FromDishka[Reading]
     ) -> Response[list[SessionItem]]:
         """The caller's sessions, last used first; `page` and `limit` are clamped, never refused."""
@@ -85,8 +108,19 @@ class ChatController(Controller):
             [_session(line) for line in listed.items], headers={"X-Total-Count": str(listed.total)}
         )
 
-    @get("/message/list", opt=USER, responses=errors(404, token=True))
-    async def messages(
+    @get(
+        "/message/list",
+        opt=USER,
+        operation_class=operation(
+            query={
+                "session_id": documented(ID, "Whose messages.", required=True),
+                "limit": documented(clamped(MESSAGES_CAP, MESSAGES_CAP), "The last so many."),
+                "before_id": documented(ID, "Only messages older than this one."),
+            }
+        ),
+        responses=errors(404, token=True),
+    )
+    async def message_list(
         self, request: Request[Any, Any, State], caller: FromDishka[Caller], reading: FromDishka[Reading]
     ) -> list[MessageItem]:
         """The messages of a session of the caller's, oldest first."""
@@ -109,27 +143,29 @@ class ChatController(Controller):
         "/chat/stream",
         status_code=200,
         opt=USER,
-        operation_class=body(
-            FORM,
-            {
-                "message": Schema(type=OpenAPIType.STRING, min_length=1),
-                "session_id": ID,
-                "use_documents": Schema(type=OpenAPIType.STRING, enum=["auto", "true", "false"]),
-            },
-            ("message",),
+        operation_class=operation(
+            form_body(
+                {
+                    "message": Schema(type=OpenAPIType.STRING, min_length=1),
+                    "session_id": ID,
+                    "use_documents": words("auto", "true", "false", default="auto"),
+                },
+                ["message"],
+            ),
+            tells=["X-Session-Id", "X-Message-Id"],
         ),
         responses={
             200: ResponseSpec(
                 str,
                 media_type="text/event-stream",
-                generate_examples=False,
+                examples=[Example("an answer", value=STREAM_EXAMPLE)],
                 description="`data:` lines with JSON objects, `status` first: sources, streaming, finished, "
                 "error, and always last complete. The answer goes on when the reader leaves.",
             ),
-            **errors(404, 409, 429, 502, 504, token=True),
+            **errors(404, 409, 429, 502, 504, token=True, body=True),
         },
     )
-    async def stream(
+    async def chat_stream(
         self,
         request: Request[Any, Any, State],
         caller: FromDishka[Caller],

@@ -13,7 +13,7 @@ from application.ports.persistence import Reading
 from domain.document import IndexState
 from domain.errors import MissingField
 from entrypoints.http.bodies import form_of, paging
-from entrypoints.http.documentation import FILE, ID, MULTIPART, Moment, body, errors
+from entrypoints.http.documentation import FILE, ID, Moment, errors, file_body, operation, paged
 from entrypoints.http.policy import USER
 from entrypoints.http.wire import iso
 
@@ -64,10 +64,10 @@ class DocumentsController(Controller):
         "/chat/upload",
         status_code=200,
         opt=USER,
-        operation_class=body(MULTIPART, {"file": FILE, "session_id": ID}, ("file",)),
-        responses=errors(404, token=True),
+        operation_class=operation(file_body({"file": FILE, "session_id": ID}, ["file"])),
+        responses=errors(404, token=True, body=True),
     )
-    async def upload(
+    async def chat_upload(
         self,
         request: Request[Any, Any, State],
         caller: FromDishka[Caller],
@@ -94,8 +94,13 @@ class DocumentsController(Controller):
             rag_error=file.rag_error,
         )
 
-    @get("/user_files", opt=USER, responses=errors(token=True))
-    async def files(
+    @get(
+        "/user_files",
+        opt=USER,
+        operation_class=operation(query=paged(FILES_CAP, FILES_CAP)),
+        responses=errors(token=True),
+    )
+    async def user_files(
         self, request: Request[Any, Any, State], caller: FromDishka[Caller], reading: FromDishka[Reading]
     ) -> FileList:
         """The caller's files, newest first."""

@@ -11,8 +11,8 @@ from litestar.openapi.datastructures import ResponseSpec
 from application.health import CheckHealth, Condition
 from application.ports.clock import Clock
 from domain.user import Role
-from entrypoints.http.documentation import Moment, errors
-from entrypoints.http.errors import body_of, request_id_of
+from entrypoints.http.documentation import Moment, errors, operation
+from entrypoints.http.errors import request_id_of
 from entrypoints.http.lifecycle import Lifecycle
 from entrypoints.http.policy import OPTIONAL, PUBLIC, caller_of
 from entrypoints.http.wire import iso
@@ -58,6 +58,13 @@ class Status(msgspec.Struct):
     status: str
 
 
+class NotReady(msgspec.Struct):
+    msg: str
+    code: str
+    request_id: str
+    status: str
+
+
 class HealthController(Controller):
     path = "/api"
     tags = ("health",)
@@ -65,8 +72,8 @@ class HealthController(Controller):
     @get(
         "/health",
         opt=PUBLIC,
+        operation_class=operation(),
         responses={
-            **errors(),
             503: ResponseSpec(Unhealthy, generate_examples=False, description="A vital part is away."),
         },
     )
@@ -89,13 +96,14 @@ class HealthController(Controller):
     @get(
         "/health/detailed",
         opt=OPTIONAL,
+        operation_class=operation(),
         responses={
             **errors(token=True),
             503: ResponseSpec(UnhealthyDetails, generate_examples=False, description="A vital part is away."),
         },
         security=[{}, {"token": []}],
     )
-    async def detailed(
+    async def health_detailed(
         self, request: Request[Any, Any, State], check: FromDishka[CheckHealth], clock: FromDishka[Clock]
     ) -> Response[Details | UnhealthyDetails]:
         """Upstreams too; which of them is in what condition is shown to admins only."""
@@ -120,26 +128,29 @@ class HealthController(Controller):
         )
         return Response(sick, status_code=503)
 
-    @get("/health/live", opt=PUBLIC)
-    async def live(self) -> Status:
+    @get("/health/live", opt=PUBLIC, operation_class=operation())
+    async def health_live(self) -> Status:
         """The process answers; nothing else is asked."""
         return Status("alive")
 
-    @get("/health/ready", opt=PUBLIC, responses=errors())
-    async def ready(
+    @get(
+        "/health/ready",
+        opt=PUBLIC,
+        operation_class=operation(),
+        responses={503: ResponseSpec(NotReady, generate_examples=False, description="Not now.")},
+    )
+    async def health_ready(
         self,
         request: Request[Any, Any, State],
         check: FromDishka[CheckHealth],
         lifecycle: FromDishka[Lifecycle],
-    ) -> Response[dict[str, object]]:
+    ) -> Response[Status | NotReady]:
         """Whether to send requests here: vital parts, migrations, not draining."""
         reason = await self._not_ready(check, lifecycle)
         if reason is None:
-            return Response({"status": "ready"})
-        content = body_of(reason, "storage_unavailable", request_id_of(request.scope), status="not_ready")
-        if lifecycle.draining:
-            content["code"] = "shutting_down"
-        return Response(content, status_code=503)
+            return Response(Status("ready"))
+        code = "shutting_down" if lifecycle.draining else "storage_unavailable"
+        return Response(NotReady(reason, code, request_id_of(request.scope), "not_ready"), status_code=503)
 
     @staticmethod
     async def _not_ready(check: CheckHealth, lifecycle: Lifecycle) -> str | None:
@@ -151,7 +162,7 @@ class HealthController(Controller):
             return f"Not available: {', '.join(missing)}"
         return None if await lifecycle.migrated() else "The database is not migrated"
 
-    @get("/ping", opt=PUBLIC, media_type=MediaType.TEXT)
+    @get("/ping", opt=PUBLIC, media_type=MediaType.TEXT, operation_class=operation())
     async def ping(self) -> str:
         """pong"""
         return "pong"
