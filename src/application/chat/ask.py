@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from application.chat.engine import Question, Replies
 from application.chat.running import RunningReply
+from application.chat.sessions import opened_session, owned_session
 from application.chat.settle import SettleReply
 from application.ports.clock import Clock
 from application.ports.persistence import Work, WorkFactory
@@ -16,7 +17,6 @@ from domain.conversation import (
     MessageState,
     ReplyInProgress,
     SessionId,
-    SessionNotFound,
     Speaker,
     acceptable_question,
     title_of_question,
@@ -76,7 +76,7 @@ class Ask:
 
     async def _check_owner(self, user: UserId, session: SessionId) -> None:
         async with self.work() as w:
-            await _own(w, user, session)
+            await owned_session(w, user, session)
 
     async def _count(self, user: UserId) -> None:
         limit = Limit("chat", self.per_minute, timedelta(minutes=1))
@@ -103,22 +103,14 @@ class Ask:
     ) -> tuple[Question, MessageId]:
         now = self.clock.now()
         async with self.work() as w:
-            session = ChatSession(
-                memory=await w.sessions.new_memory(),
-                owner=user,
-                title=title_of_question(text),
-                created_at=now,
-                updated_at=now,
-            )
-            w.sessions.add(session)
-            await w.flush()
+            session = await opened_session(w, user, title_of_question(text), now)
             return await self._add_messages(w, session, text, use_documents)
 
     async def _store(
         self, user: UserId, session: SessionId, text: str, use_documents: bool | None
     ) -> tuple[Question, MessageId]:
         async with self.work() as w:
-            return await self._add_messages(w, await _own(w, user, session), text, use_documents)
+            return await self._add_messages(w, await owned_session(w, user, session), text, use_documents)
 
     async def _add_messages(
         self, w: Work, session: ChatSession, text: str, use_documents: bool | None
@@ -146,11 +138,3 @@ class Ask:
             use_documents=use_documents,
         )
         return question, answer.id
-
-
-async def _own(w: Work, user: UserId, id: SessionId) -> ChatSession:
-    session = await w.sessions.get(id)
-    if session is None:
-        raise SessionNotFound
-    session.check_owner(user)
-    return session

@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 
+from application.chat.sessions import opened_session
 from application.ports.clock import Clock
 from application.ports.persistence import WorkFactory
-from domain.conversation import ChatSession, SessionId, acceptable_title
+from domain.conversation import SessionId, acceptable_title
 from domain.user import UserId
 
 
@@ -16,13 +17,6 @@ class OpenSession:
     async def __call__(self, user: UserId, title: object) -> SessionId:
         title, now = acceptable_title(title), self.clock.now()
         async with self.work() as w:
-            session = ChatSession(
-                memory=await w.sessions.new_memory(),
-                owner=user,
-                title=title,
-                created_at=now,
-                updated_at=now,
-            )
-            w.sessions.add(session)
+            session = await opened_session(w, user, title, now)
             await w.commit()
         return session.id

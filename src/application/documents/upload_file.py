@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from application.chat.sessions import opened_session, owned_session
 from application.documents.sniff import HEAD, MIME, check_media
 from application.ports.blobs import Blobs
 from application.ports.clock import Clock
@@ -13,11 +14,9 @@ from application.ports.extraction import Extractor
 from application.ports.persistence import Reading, Work, WorkFactory
 from application.ports.wakeup import Wakeup
 from domain.conversation import (
-    ChatSession,
     Message,
     MessageId,
     SessionId,
-    SessionNotFound,
     Speaker,
     id_of,
 )
@@ -84,7 +83,7 @@ class UploadFile:
         session = SessionId(known) if (known := id_of(session_id, "Invalid session_id")) else None
         if session is not None:
             async with self.work() as w:
-                await _own(w, user, session)
+                await owned_session(w, user, session)
         uploaded = await self._keep(user, incoming, name, kind, extension, session)
         if uploaded.file.kind is FileKind.DOCUMENT:
             await self.wakeup.ring()
@@ -143,7 +142,11 @@ class UploadFile:
         """Session, file, message and job, in one transaction."""
         now = file.created_at
         async with self.work() as w:
-            session = await _own(w, user, id) if id else await self._new_session(w, user, file)
+            if id is None:
+                title = f"File: {file.original_name[:TITLE_NAME]}"
+                session = await opened_session(w, user, title, now)
+            else:
+                session = await owned_session(w, user, id)
             await _name(w, user, file)
             file.session_id = session.id
             w.files.add(file)
@@ -166,19 +169,6 @@ class UploadFile:
             await w.commit()
         return Uploaded(file, session.id, message.id)
 
-    @staticmethod
-    async def _new_session(w: Work, user: UserId, file: StoredFile) -> ChatSession:
-        session = ChatSession(
-            memory=await w.sessions.new_memory(),
-            owner=user,
-            title=f"File: {file.original_name[:TITLE_NAME]}",
-            created_at=file.created_at,
-            updated_at=file.created_at,
-        )
-        w.sessions.add(session)
-        await w.flush()
-        return session
-
     async def _wait_for_index(self, file: StoredFile) -> None:
         """Up to `index_wait_s`, so that most clients hear at once that their document is ready."""
         loop = asyncio.get_running_loop()
@@ -187,14 +177,6 @@ class UploadFile:
             await asyncio.sleep(POLL_S)
             with suppress(StorageUnavailable):  # the upload has succeeded, whatever happens now
                 file.rag_status, file.rag_error = await self.reading.index_state(file.id)
-
-
-async def _own(w: Work, user: UserId, id: SessionId) -> ChatSession:
-    session = await w.sessions.get(id)
-    if session is None:
-        raise SessionNotFound
-    session.check_owner(user)
-    return session
 
 
 async def _name(w: Work, user: UserId, file: StoredFile) -> None:

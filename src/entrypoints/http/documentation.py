@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
@@ -24,6 +23,7 @@ from litestar.openapi.spec import (
     SecurityScheme,
     Tag,
 )
+from litestar.params import BodyKwarg
 from litestar.router import Router
 from typing_extensions import override
 
@@ -32,7 +32,7 @@ from domain.user import PASSWORD_MAX, PASSWORD_MIN
 from entrypoints.http.errors import ErrorBody
 from entrypoints.http.policy import PUBLIC
 
-Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+Moment = Annotated[str, BodyKwarg(format=OpenAPIFormat.DATE_TIME)]
 
 TEXT = Schema(type=OpenAPIType.STRING)
 EMAIL = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.EMAIL, max_length=254)
@@ -106,14 +106,16 @@ def _body(types: Sequence[str], fields: Mapping[str, Schema], required: Sequence
     return RequestBody({kind: OpenAPIMediaType(schema=schema) for kind in types}, required=bool(required))
 
 
-def query(schema: Schema, description: str, *, required: bool = False) -> tuple[Schema, str, bool]:
+def parameter(schema: Schema, description: str, *, required: bool = False) -> tuple[Schema, str, bool]:
     return schema, description, required
 
 
 def paged(default: int, most: int) -> dict[str, tuple[Schema, str, bool]]:
     return {
-        "page": query(clamped(1, MAX_ID // most), "From 1."),
-        "limit": query(clamped(default, most), "How many at most; brought within its bounds, never refused."),
+        "page": parameter(clamped(1, MAX_ID // most), "From 1."),
+        "limit": parameter(
+            clamped(default, most), "How many at most; brought within its bounds, never refused."
+        ),
     }
 
 

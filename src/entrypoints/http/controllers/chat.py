@@ -13,7 +13,15 @@ from application.accounts.authenticate import Caller
 from application.chat.ask import Ask
 from application.chat.open_session import OpenSession
 from application.ports.persistence import MessageLine, Reading, SessionLine
-from domain.conversation import TITLE_MAX, MessageId, SessionId, SessionNotFound, acceptable_question, id_of
+from domain.conversation import (
+    TITLE_MAX,
+    MessageId,
+    SessionId,
+    SessionNotFound,
+    Speaker,
+    acceptable_question,
+    id_of,
+)
 from domain.errors import InvalidField
 from entrypoints.http.bodies import form_boolean, form_of, json_object, paging, query
 from entrypoints.http.documentation import (
@@ -25,9 +33,9 @@ from entrypoints.http.documentation import (
     json_body,
     operation,
     paged,
+    parameter,
     words,
 )
-from entrypoints.http.documentation import query as documented
 from entrypoints.http.event_stream import EventStream, StreamTimes, begun, frames
 from entrypoints.http.policy import USER
 from entrypoints.http.wire import iso
@@ -59,7 +67,7 @@ class SessionItem(msgspec.Struct):
 class MessageItem(msgspec.Struct, omit_defaults=True):
     """A message. `interrupted` marks an answer that was cut short; `sources` the passages it rests on."""
 
-    role: str = msgspec.field()
+    role: Speaker = msgspec.field()
     content: str | None = msgspec.field()
     created_at: Moment = msgspec.field()
     file_type: str | None = msgspec.field()
@@ -113,9 +121,9 @@ class ChatController(Controller):
         opt=USER,
         operation_class=operation(
             query={
-                "session_id": documented(ID, "Whose messages.", required=True),
-                "limit": documented(clamped(MESSAGES_CAP, MESSAGES_CAP), "The last so many."),
-                "before_id": documented(ID, "Only messages older than this one."),
+                "session_id": parameter(ID, "Whose messages.", required=True),
+                "limit": parameter(clamped(MESSAGES_CAP, MESSAGES_CAP), "The last so many."),
+                "before_id": parameter(ID, "Only messages older than this one."),
             }
         ),
         responses=errors(404, token=True),
@@ -202,7 +210,7 @@ def _session(line: SessionLine) -> SessionItem:
 
 def _message(line: MessageLine) -> MessageItem:
     return MessageItem(
-        role=line.role,
+        role=Speaker(line.role),
         content=line.content,
         created_at=iso(line.created_at),
         file_type=line.file_type,

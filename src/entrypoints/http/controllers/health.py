@@ -74,6 +74,7 @@ class HealthController(Controller):
         opt=PUBLIC,
         operation_class=operation(),
         responses={
+            200: ResponseSpec(Health, generate_examples=False, description="All is well."),
             503: ResponseSpec(Unhealthy, generate_examples=False, description="A vital part is away."),
         },
     )
@@ -99,6 +100,7 @@ class HealthController(Controller):
         operation_class=operation(),
         responses={
             **errors(token=True),
+            200: ResponseSpec(Details, generate_examples=False, description="It works."),
             503: ResponseSpec(UnhealthyDetails, generate_examples=False, description="A vital part is away."),
         },
         security=[{}, {"token": []}],
@@ -137,7 +139,10 @@ class HealthController(Controller):
         "/health/ready",
         opt=PUBLIC,
         operation_class=operation(),
-        responses={503: ResponseSpec(NotReady, generate_examples=False, description="Not now.")},
+        responses={
+            200: ResponseSpec(Status, generate_examples=False, description="Send them."),
+            503: ResponseSpec(NotReady, generate_examples=False, description="Not now."),
+        },
     )
     async def health_ready(
         self,
