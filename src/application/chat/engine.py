@@ -17,6 +17,7 @@ from application.ports.clock import Clock
 from application.ports.language_model import ModelSilent
 from application.ports.persistence import WorkFactory
 from application.ports.replies import Batch, ReplyLogs, Run, Runs
+from application.tasks import ended
 from domain.conversation import MemoryId, MessageId, SessionId, Source
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
 from domain.user import UserId
@@ -111,9 +112,7 @@ class Replies:
         if tasks:
             await asyncio.wait(tasks, timeout=2)
         if self._mirror_task is not None:
-            self._mirror_task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._mirror_task
+            await ended(self._mirror_task)
 
     async def _generate(self, running: RunningReply, question: Question) -> None:
         reply = running.reply

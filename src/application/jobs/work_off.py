@@ -10,6 +10,7 @@ from datetime import timedelta
 from application.ports.clock import Clock
 from application.ports.persistence import JobQueue
 from application.ports.wakeup import Wakeup
+from application.tasks import ended
 from domain.errors import DomainError, StorageUnavailable
 from domain.job import MAX_ATTEMPTS, Job, JobKind, retry_delay
 
@@ -57,10 +58,7 @@ class WorkOff:
         try:
             await asyncio.wait({doing})
         finally:  # also when the worker itself is being stopped: the lease lapses, another takes over
-            renewing.cancel()
-            doing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+            await ended(renewing, doing)
         await self._settle(job, doing)
         return True
 

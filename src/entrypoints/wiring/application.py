@@ -8,6 +8,7 @@ from dishka import AsyncContainer, Provider
 from litestar import Litestar
 
 from application.chat.engine import Replies
+from application.tasks import ended
 from entrypoints.http.app import at_the_edge, build
 from entrypoints.http.edge import Edge
 from entrypoints.http.lifecycle import Lifecycle
@@ -38,7 +39,7 @@ def create_app(
             async with alive(container), chores(container, jobs=settings.job_worker == "embedded"):
                 yield
         finally:
-            draining.cancel()
+            await ended(draining)
             await container.close()
 
     return at_the_edge(build(container, lifespan, mailbox=settings.has_mailbox), settings.cors_origins)

@@ -13,6 +13,7 @@ from application.chat.engine import Replies
 from application.chat.settle import SettleAbandoned
 from application.jobs.work_off import WorkOff
 from application.ports.knowledge import Knowledge
+from application.tasks import ended
 from domain.errors import DomainError, StorageUnavailable
 from entrypoints.settings import Settings
 from entrypoints.wiring.shared_state import WorkerId
@@ -53,7 +54,7 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
         doing += [_mend("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
     async with AsyncExitStack() as stack:
         for chore in doing:
-            stack.push_async_callback(_stopped, asyncio.create_task(chore))
+            stack.push_async_callback(ended, asyncio.create_task(chore))
         yield
 
 
@@ -81,9 +82,3 @@ async def _mend(name: str, forever: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("a chore failed", extra={"chore": name})
             await asyncio.sleep(RESTART_S)
-
-
-async def _stopped(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
