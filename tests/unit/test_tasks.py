@@ -30,7 +30,7 @@ async def test_what_a_task_ends_with_is_nobodys_concern() -> None:
         raise ValueError("while it was being ended")
 
     task = asyncio.create_task(failing())
+    await asyncio.sleep(0)  # it fails
     await ended(task, asyncio.create_task(asyncio.sleep(60)))
 
-    assert task.done()
-    assert isinstance(task.exception(), ValueError) or task.cancelled()
+    assert isinstance(task.exception(), ValueError)
