@@ -4,9 +4,9 @@ Against a running development server (`task run`):
 
     .venv/bin/python bench/first_chunk.py [--url http://127.0.0.1:8000] [--rounds 3]
 
-Asks the answerable questions of docs/samples/questions.json about ocean-science.pdf. Beside it a second client
-calls /api/health every 50 ms while the model is idle and while it works; both distributions are printed, and
-their ratio.
+Asks the answerable questions of docs/samples/questions.json about ocean-science.pdf. Beside it a second
+client calls /api/health every 50 ms while the model is idle and while it works; both distributions are
+printed, and their ratio.
 """
 
 import argparse
