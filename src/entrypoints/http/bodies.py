@@ -90,7 +90,11 @@ class Form:
         value = self.fields.get(name)
         if value is None:
             return None
-        return require_storable(str(value).lower() if isinstance(value, bool) else str(value)) or None
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # 5.0 is 5 in JSON
+        return require_storable(str(value)) or None
 
     def text(self, name: str) -> str | None:
         return text(self.fields, name) or None

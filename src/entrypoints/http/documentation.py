@@ -35,15 +35,22 @@ from entrypoints.http.policy import PUBLIC
 Moment = Annotated[str, BodyKwarg(format=OpenAPIFormat.DATE_TIME)]
 
 TEXT = Schema(type=OpenAPIType.STRING)
+SOME_TEXT = Schema(type=OpenAPIType.STRING, min_length=1)
 EMAIL = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.EMAIL, max_length=254)
 PASSWORD = Schema(type=OpenAPIType.STRING, min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)
 CODE = Schema(type=OpenAPIType.STRING, pattern="^[0-9]{6}$")
 ID = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_ID)
+NULLABLE_TEXT = [OpenAPIType.STRING, OpenAPIType.NULL]
 FILE = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 
 
-def words(*allowed: str, default: str | None = None) -> Schema:
-    return Schema(type=OpenAPIType.STRING, enum=list(allowed), default=default)
+def words(*allowed: str, default: str) -> Schema:
+    """One of these, or nothing."""
+    return Schema(type=NULLABLE_TEXT, enum=[*allowed, None], default=default)
+
+
+def optional_text(description: str, default: str) -> Schema:
+    return Schema(type=NULLABLE_TEXT, description=description, default=default)
 
 
 def clamped(default: int, most: int) -> Schema:
@@ -124,9 +131,10 @@ def operation(
     *,
     query: Mapping[str, tuple[Schema, str, bool]] | None = None,
     tells: Sequence[str] = (),
+    events: Schema | None = None,
 ) -> type[Operation]:
-    """An operation with a body and a query that we read by hand; `tells` names headers of its success.
-    Every query parameter may also be sent as `params[name]`."""
+    """An operation with a body and a query that we read by hand; `tells` names headers of its success, whose
+    `events` are a stream. Every query parameter may also be sent as `params[name]`."""
 
     @dataclass
     class Described(Operation):
@@ -142,6 +150,8 @@ def operation(
                 names = ["X-Request-Id", *(tells if status.startswith("2") else ())]
                 names += ["Retry-After"] if status in _MAY_SAY_WHEN else []
                 response.headers = {name: Reference(f"#/components/headers/{name}") for name in names}
+                if events and (stream := (response.content or {}).get("text/event-stream")):
+                    stream.schema = events
 
     return Described
 

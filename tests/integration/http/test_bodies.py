@@ -256,7 +256,7 @@ async def test_what_is_no_session_id(ann: User, value: str) -> None:
     assert refusal(answer) == (400, "Invalid session ID", "invalid_field")
 
 
-@pytest.mark.parametrize("value", [1.5, True, [1], {"id": 1}, -1, 0, 2**63, 10**400])
+@pytest.mark.parametrize("value", [1.5, True, [1], {"id": 1}, -1, 0, 2**63, 10**400, 1e300])
 async def test_what_is_no_session_id_in_json(ann: User, value: object) -> None:
     answer = await ann.post("/api/chat/stream", json={"message": "x", "session_id": value})
     assert refusal(answer)[:2] in ((400, "Invalid session ID"), MALFORMED[:2])
@@ -264,7 +264,7 @@ async def test_what_is_no_session_id_in_json(ann: User, value: object) -> None:
 
 async def test_a_session_id_in_json_is_a_number_or_its_digits(ann: User) -> None:
     session = await ann.new_session()
-    for value in (session, str(session), f"00{session}"):
+    for value in (session, str(session), f"00{session}", float(session)):
         answer = await ann.post("/api/chat/stream", json={"message": "x", "session_id": value})
         assert int(answer.headers["x-session-id"]) == session
 

@@ -15,7 +15,16 @@ from application.ports.clock import Clock
 from domain.user import Purpose, Role
 from entrypoints.http.bodies import code_of, json_object, require, text, word
 from entrypoints.http.client_address import ClientAddress
-from entrypoints.http.documentation import CODE, EMAIL, PASSWORD, TEXT, errors, json_body, operation, words
+from entrypoints.http.documentation import (
+    CODE,
+    EMAIL,
+    PASSWORD,
+    SOME_TEXT,
+    errors,
+    json_body,
+    operation,
+    words,
+)
 from entrypoints.http.policy import POLLING, PUBLIC, SIGNED, claims_of
 from entrypoints.http.wire import Said
 
@@ -88,7 +97,7 @@ class AccountsController(Controller):
         "/login",
         status_code=200,
         opt=PUBLIC,
-        operation_class=operation(json_body({"email": EMAIL, "password": TEXT}, ["email", "password"])),
+        operation_class=operation(json_body({"email": EMAIL, "password": SOME_TEXT}, ["email", "password"])),
         responses=errors(401, 429, body=True),
     )
     async def login(

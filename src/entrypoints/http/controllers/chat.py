@@ -7,7 +7,7 @@ from dishka import FromDishka
 from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example, OpenAPIType, Schema
+from litestar.openapi.spec import OpenAPIType, Schema
 
 from application.accounts.authenticate import Caller
 from application.chat.ask import Ask
@@ -32,21 +32,18 @@ from entrypoints.http.documentation import (
     form_body,
     json_body,
     operation,
+    optional_text,
     paged,
     parameter,
     words,
 )
 from entrypoints.http.event_stream import EventStream, StreamTimes, begun, frames
 from entrypoints.http.policy import USER
+from entrypoints.http.stream_events import STREAM_EVENT, STREAM_EXAMPLE
 from entrypoints.http.wire import iso
 
-TITLE = Schema(type=OpenAPIType.STRING, max_length=TITLE_MAX, default="Untitled")
-STREAM_EXAMPLE = (
-    'id: 7-1\ndata: {"status":"streaming","chunk":"Plants make "}\n\n'
-    'id: 7-2\ndata: {"status":"streaming","chunk":"sugar."}\n\n'
-    'id: 7-3\ndata: {"status":"finished"}\n\n'
-    'id: 7-4\ndata: {"status":"complete","session_id":3,"message_id":7,"text":"Plants make sugar."}\n\n'
-)
+TITLE = optional_text(f"Cut to {TITLE_MAX} characters.", "Untitled")
+QUESTION = Schema(type=OpenAPIType.STRING, pattern=r"\S", description="Anything but blanks.")
 HISTORY_CAP, MESSAGES_CAP = 1000, 2000
 NOT_AUTHORIZED = "Session not found or not authorized."
 
@@ -154,19 +151,20 @@ class ChatController(Controller):
         operation_class=operation(
             form_body(
                 {
-                    "message": Schema(type=OpenAPIType.STRING, min_length=1),
+                    "message": QUESTION,
                     "session_id": ID,
                     "use_documents": words("auto", "true", "false", default="auto"),
                 },
                 ["message"],
             ),
             tells=["X-Session-Id", "X-Message-Id"],
+            events=STREAM_EVENT,
         ),
         responses={
             200: ResponseSpec(
                 str,
                 media_type="text/event-stream",
-                examples=[Example("an answer", value=STREAM_EXAMPLE)],
+                examples=[STREAM_EXAMPLE],
                 description="`data:` lines with JSON objects, `status` first: sources, streaming, finished, "
                 "error, and always last complete. The answer goes on when the reader leaves.",
             ),

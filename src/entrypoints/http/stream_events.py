@@ -1,0 +1,72 @@
+"""What the documentation says of the events of a stream (contract 10.2)."""
+
+from litestar.openapi.spec import Example, OpenAPIType, Schema
+
+from entrypoints.http.documentation import ID, TEXT
+
+_NUMBER = Schema(type=OpenAPIType.INTEGER, minimum=1)
+_SOURCE = {
+    "n": _NUMBER,
+    "filename": TEXT,
+    "page": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
+    "score": Schema(type=[OpenAPIType.NUMBER, OpenAPIType.NULL]),
+    "snippet": Schema(type=OpenAPIType.STRING, max_length=200),
+}
+
+
+def _object(fields: dict[str, Schema], *optional: str) -> Schema:
+    required = [name for name in fields if name not in optional]
+    return Schema(type=OpenAPIType.OBJECT, properties=dict(fields), required=required)
+
+
+def _event(status: str, description: str, fields: dict[str, Schema], *optional: str) -> Schema:
+    event = _object({"status": Schema(const=status), **fields}, *optional)
+    event.description = description
+    return event
+
+
+_EVENTS = [
+    _event(
+        "sources",
+        "Which passages the answer rests on; at most once, before the first chunk.",
+        {"sources": Schema(type=OpenAPIType.ARRAY, items=_object(_SOURCE))},
+    ),
+    _event(
+        "streaming", "The next piece of the answer.", {"chunk": Schema(type=OpenAPIType.STRING, min_length=1)}
+    ),
+    _event("finished", "The answer is whole (or was stopped) and stored.", {}),
+    _event("error", "It cannot go on.", {"error": TEXT, "code": TEXT}),
+    _event(
+        "complete",
+        "Always last: what is stored.",
+        {
+            "session_id": ID,
+            "message_id": ID,
+            "text": TEXT,
+            "interrupted": Schema(const=True, description="Only there when the answer was cut short."),
+        },
+        "interrupted",
+    ),
+]
+
+STREAM_EVENT = _object(
+    {
+        "id": Schema(
+            type=OpenAPIType.STRING, pattern="^[0-9]+-[0-9]+$", description="{message_id}-{n}, n = 1, 2, 3 …"
+        ),
+        "data": Schema(
+            type=OpenAPIType.STRING,
+            content_media_type="application/json",
+            content_schema=Schema(one_of=_EVENTS),
+        ),
+    }
+)
+STREAM_EXAMPLE = Example(
+    summary="An answer",
+    value=(
+        'id: 7-1\ndata: {"status":"streaming","chunk":"Plants make "}\n\n'
+        'id: 7-2\ndata: {"status":"streaming","chunk":"sugar."}\n\n'
+        'id: 7-3\ndata: {"status":"finished"}\n\n'
+        'id: 7-4\ndata: {"status":"complete","session_id":3,"message_id":7,"text":"Plants make sugar."}\n\n'
+    ),
+)

@@ -1,0 +1,229 @@
+"""The reference web client's ways (contract 14), one test per row that today's routes touch."""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.integration.house import PASSWORD, House, User
+from tests.integration.http.answers import refusal
+from tests.integration.http.listening import listening
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.script import Script
+
+FRONT = {"Origin": "http://localhost:3000", "X-Request-Time": "2026-01-01T00:00:00Z", "sessionid": "0"}
+
+
+async def test_it_is_served_from_another_origin(ann: User) -> None:
+    for path in ("/api/token_status", "/api/chat/history", "/static/avatars/default.png", "/api/nope"):
+        answer = await ann.house.client.get(path, headers={**ann.headers, **FRONT})
+        assert answer.headers["access-control-allow-origin"] in ("*", FRONT["Origin"]), path
+
+
+async def test_it_sends_headers_of_its_own(home: House) -> None:
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "x-request-time, sessionid",
+    }
+    answer = await home.client.options("/api/chat/stream", headers={**FRONT, **asks})
+    allowed = answer.headers["access-control-allow-headers"].split(", ")
+    assert {"x-request-time", "sessionid", "authorization", "content-type"} <= set(allowed)
+
+
+async def test_it_reads_msg_of_every_error_and_token_of_every_success(ann: User, small_file: Path) -> None:
+    client = ann.house.client
+    session = await ann.new_session()
+    successes = [
+        await ann.get("/api/chat/history"),
+        await ann.get("/api/message/list", params={"session_id": session}),
+        await ann.get("/api/user_files"),
+        await ann.upload(small_file, session),
+        await ann.post("/api/chat/new"),
+        await client.get("/api/health"),
+        await client.get("/api/health/live"),
+        await client.post("/api/send_verification", json={"email": "row@example.org"}),
+        await client.get("/api/openapi.json"),
+    ]
+    for answer in successes:
+        assert answer.status_code in (200, 201), answer.text
+        assert answer.json() is not None
+        if isinstance(answer.json(), dict):
+            assert "token" not in answer.json(), answer.url
+    for answer in (
+        await client.get("/api/nope"),
+        await ann.get("/api/login"),
+        await ann.get("/api/message/list"),
+    ):
+        assert isinstance(answer.json()["msg"], str)
+
+
+async def test_it_logs_out_on_401_so_nothing_else_is_401(ann: User, bob: User) -> None:
+    foreign = await bob.new_session()
+    wrong = [
+        await ann.post("/api/chat/new", content=b"{"),
+        await ann.post("/api/chat/new", content=b"x" * 300_000),
+        await ann.post("/api/chat/new", json={"title": 5}),
+        await ann.get("/api/message/list", params={"session_id": foreign}),
+        await ann.post("/api/chat/stream", data={}),
+        await ann.post("/api/chat/stream", data={"message": "x", "session_id": foreign}),
+        await ann.post("/api/chat/upload"),
+        await ann.post("/api/chat/stream", data={"message": "x [[status=401]]"}),
+        await ann.get("/api/nope"),
+        await ann.get("/api/login"),
+    ]
+    assert 401 not in [answer.status_code for answer in wrong]
+    assert (await ann.get("/api/token_status")).status_code == 200
+
+
+async def test_it_posts_logout_with_a_dropped_token(home: House) -> None:
+    answer = await home.client.post("/api/logout", headers={"Authorization": "Bearer null"})
+    assert refusal(answer)[0] == 422
+
+
+async def test_it_polls_the_token(ann: User) -> None:
+    seconds = [(await ann.get("/api/token_status")).json()["expires_in_seconds"] for _ in range(5)]
+    assert seconds == sorted(seconds, reverse=True)
+
+
+async def test_its_tabs_share_a_token_and_a_second_browser_ends_it(house: House) -> None:
+    tab = await house.user()
+    other_tab = User(house, tab.token)
+    assert (await other_tab.get("/api/chat/history")).status_code == 200
+    await house.login("ann@example.org")
+    assert refusal(await tab.get("/api/chat/history"))[0] == 401
+
+
+async def test_it_logs_in_with_two_fields_and_compares_roles(house: House) -> None:
+    ann = await house.user()
+    assert jwt.decode(ann.token, options={"verify_signature": False})["role"] == "student"
+
+
+async def test_it_registers_with_role_student_and_a_code_in_a_string(house: House) -> None:
+    await house.client.post("/api/send_verification", json={"email": "a@example.org", "purpose": "register"})
+    fields = {"email": "a@example.org", "password": "123456", "role": "student"}
+    fields["code"] = await house.code_for("a@example.org")
+    weak = await house.client.post("/api/register", json=fields)
+    assert refusal(weak)[0] == 400  # it checks passwords only by itself; we check them too
+    assert (
+        await house.client.post("/api/register", json={**fields, "password": PASSWORD})
+    ).status_code == 201
+
+
+@pytest.mark.parametrize("purpose", ["register", "update_password"])
+async def test_it_knows_two_purposes(home: House, purpose: str) -> None:
+    fields = {"email": f"{purpose}-row@example.org", "purpose": purpose}
+    assert (await home.client.post("/api/send_verification", json=fields)).status_code == 200
+
+
+async def test_it_uploads_without_a_session_and_offers_more_types(ann: User, small_file: Path) -> None:
+    first, second = await ann.upload(small_file), await ann.upload(small_file)
+    assert first.json()["session_id"] != second.json()["session_id"]
+    titles = {s["id"]: s["title"] for s in (await ann.get("/api/chat/history")).json()}
+    assert titles[first.json()["session_id"]] == "File: cells.txt"
+    for name in ("old.doc", "table.xls", "table.xlsx"):
+        answer = await ann.post("/api/chat/upload", files={"file": (name, b"x")})
+        assert refusal(answer)[0] == 400
+        assert "not allowed" in answer.json()["msg"]
+
+
+async def test_it_shows_the_names_types_and_sizes_of_files(ann: User, small_file: Path) -> None:
+    await ann.upload(small_file)
+    file = (await ann.get("/api/user_files", params={"params[limit]": 1})).json()["files"][0]
+    assert (file["filename"], file["file_type"]) == ("cells.txt", "document")
+    assert type(file["size"]) is int
+
+
+async def test_it_shows_file_path_as_image_source(ann: User) -> None:
+    picture = ("cell.png", b"\x89PNG\r\n\x1a\n" + b"\x00" * 20)
+    answer = (await ann.post("/api/chat/upload", files={"file": picture})).json()
+    assert re.fullmatch(r"uploads/\d+/\d{8}_\d{6}_cell\.png", answer["file_path"])
+    (message,) = await ann.messages(answer["session_id"])
+    assert (message["file_type"], message["file_path"]) == ("image", answer["file_path"])
+
+
+def client_parses(reads: list[bytes]) -> tuple[str, bool]:
+    """The text that the client's parser collects (10.3), and whether it saw the end: each read by itself."""
+    text = ""
+    for read in reads:
+        for line in read.decode().split("\n"):
+            if not line.startswith("data: "):
+                continue
+            try:
+                event: dict[str, Any] = json.loads(line[6:])
+            except ValueError:  # torn over two reads: lost
+                continue
+            text += event.get("chunk", "")
+            if event["status"] == "finished":
+                return text, True
+    return text, False
+
+
+async def test_it_reads_streams_line_by_line_and_read_by_read(ann: User, llm: LlmServiceServer) -> None:
+    llm.script = Script(
+        pieces=["Grüße ", "data: {}", "\n\n", "文" * 3000, '"', "😀" * 1000, " end"], gap=0.01
+    )
+    try:
+        async with listening(ann, "x") as stream:
+            writes = await stream.chunks()
+    finally:
+        llm.script = Script()
+    text, finished = client_parses(writes)
+    assert finished
+    assert (await ann.messages(stream.session))[1]["content"] == text
+
+
+async def test_it_takes_any_other_status_for_a_failed_answer(ann: User) -> None:
+    answer = await ann.post("/api/chat/stream", data={"message": "x [[end=hang;status=503]]"})
+    assert answer.status_code in (502, 503, 504)
+    assert answer.json()["msg"] == "The tutor is not available right now. Please try again."
+
+
+async def test_it_takes_the_first_session_as_default_and_filters_by_subject(house: House) -> None:
+    ann = await house.user()
+    old = await ann.new_session("[MATH] fractions")
+    await ann.new_session("[BIOLOGY] cells")
+    await ann.ask("x", old)
+    history = (await ann.get("/api/chat/history")).json()
+    assert [s["title"] for s in history] == ["[MATH] fractions", "[BIOLOGY] cells"]
+
+
+async def test_it_wraps_get_parameters(ann: User) -> None:
+    for _ in range(2):
+        await ann.new_session()
+    answer = await ann.get("/api/chat/history?params[page]=2&params[limit]=1&timeout=30000")
+    assert len(answer.json()) == 1
+
+
+async def test_it_sends_a_json_content_type_without_a_body(ann: User) -> None:
+    headers = {**ann.headers, "Content-Type": "application/json"}
+    for method, path in (
+        ("GET", "/api/chat/history"),
+        ("POST", "/api/chat/new"),
+        ("GET", "/api/token_status"),
+    ):
+        answer = await ann.house.client.request(method, path, headers=headers)
+        assert answer.status_code in (200, 201), path
+
+
+async def test_it_parses_dates(ann: User) -> None:
+    await ann.new_session()
+    session = (await ann.get("/api/chat/history")).json()[0]
+    assert session["created_at"].endswith("Z")
+    assert datetime.fromisoformat(session["created_at"]).utcoffset() is not None
+
+
+async def test_it_puts_the_origin_before_the_picture(home: House) -> None:
+    answer = await home.client.get("/static/avatars/default.png")
+    assert answer.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(("name", "size"), [("a.mp3", 49), ("a.png", 5)])
+async def test_it_takes_large_files(ann: User, name: str, size: int) -> None:
+    head = b"ID3\x03" if name.endswith("mp3") else b"\x89PNG\r\n\x1a\n"
+    content = head.ljust(size * 1024 * 1024, b"\x00")
+    answer = await ann.post("/api/chat/upload", files={"file": (name, content)})
+    assert answer.status_code == 200, answer.text

@@ -1,0 +1,154 @@
+"""The traps of contract 15 that today's routes could fall into, one test per row."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from redis import Redis
+
+from entrypoints.wiring.application import create_app
+from tests.integration.house import PASSWORD, House, User, a_house, settings_for
+from tests.integration.http.answers import refusal
+from tests.integration.http.listening import listening
+from tests.servers.http import Fault
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.rag_service import RagServiceServer
+
+
+async def test_the_frameworks_own_statuses_and_error_bodies_are_overridden(ann: User) -> None:
+    client = ann.house.client
+    assert (await ann.post("/api/chat/stream", data={"message": "x"})).status_code == 200  # not 201
+    for answer in (
+        await client.get("/api/nope"),  # before routing
+        await client.get("/api/docs/nope"),  # the framework's own router
+        await client.put("/api/login"),
+        await client.post("/api/login", content=b"x" * 300_000),
+        await client.post("/api/login", content=b"{"),
+        await client.post("/api/login", content=b"x", headers={"Content-Type": "text/plain"}),
+    ):
+        assert refusal(answer)[0] == answer.status_code
+        assert not {"status_code", "detail", "extra"} & set(answer.json())
+
+
+async def test_bodies_above_the_frameworks_own_limit_are_read(ann: User) -> None:
+    content = b"ID3\x03".ljust(12 * 1024 * 1024, b"\x00")
+    assert (await ann.post("/api/chat/upload", files={"file": ("a.mp3", content)})).status_code == 200
+
+
+async def test_an_empty_text_part_where_a_file_may_stand(ann: User) -> None:
+    answer = await ann.post("/api/chat/upload", data={"file": ""}, files={"x": ("", b"")})
+    assert refusal(answer)[:2] == (400, "No file selected for uploading")
+
+
+async def test_a_wrong_typed_query_value_reaches_our_rule(ann: User) -> None:
+    assert (await ann.get("/api/chat/history?limit=ten&page[]=x")).status_code == 200
+    assert refusal(await ann.get("/api/message/list?session_id=[]"))[0] == 404
+
+
+async def test_no_crlf_in_a_stream(ann: User) -> None:
+    told = await ann.ask("x")
+    assert b"\r" not in told.response.content
+
+
+async def test_what_saves_a_reply_is_not_the_response(ann: User) -> None:
+    async with listening(ann, "x [[gap=0.02]]") as stream:
+        await stream.chunk()
+        stream.leave()
+    for _ in range(100):
+        messages = await ann.messages(stream.session)
+        if len(messages) == 2:
+            break
+        await asyncio.sleep(0.05)
+    assert messages[1].get("interrupted") is None
+
+
+async def test_hashing_does_not_stop_the_loop(home: House) -> None:
+    """Thirty logins at once; others are answered meanwhile."""
+    client = home.client
+    fields = [{"email": f"hash{n}@example.org", "password": PASSWORD} for n in range(30)]
+    logins = asyncio.gather(*(client.post("/api/login", json=each) for each in fields))
+    slowest = 0.0
+    for _ in range(10):
+        began = time.perf_counter()
+        assert (await client.get("/api/health/live")).status_code == 200
+        slowest = max(slowest, time.perf_counter() - began)
+    assert {answer.status_code for answer in await logins} == {401}
+    assert slowest < 1.0
+
+
+async def test_parallel_sends_are_all_counted(house: House) -> None:
+    ann = await house.user()
+    sessions = [await ann.new_session() for _ in range(4)]
+    await asyncio.gather(*(ann.ask("x", session) for session in sessions for _ in range(3)))
+    history = (await ann.get("/api/chat/history")).json()
+    assert [session["message_count"] for session in history] == [6] * 4
+
+
+async def test_logging_out_does_not_touch_the_last_login(house: House) -> None:
+    ann = await house.user()
+    before = await house.sql("SELECT last_login FROM user")
+    await ann.post("/api/logout")
+    assert await house.sql("SELECT last_login FROM user") == before
+
+
+async def test_role_and_ban_are_read_on_each_request(house: House) -> None:
+    ann = await house.user()
+    await house.sql("UPDATE user SET role = 'admin'")
+    assert "checks" in (await ann.get("/api/health/detailed")).json()
+    await house.sql("UPDATE user SET role = 'student'")
+    assert "checks" not in (await ann.get("/api/health/detailed")).json()
+    await house.sql("UPDATE user SET status = 'banned'")
+    assert refusal(await ann.get("/api/chat/history"))[2] == "account_banned"
+
+
+async def test_of_a_token_key_only_existence_counts(house: House, redis: "Redis[bytes]") -> None:
+    ann = await house.user()
+    (key,) = redis.keys("token:*")
+    redis.set(key, "anything", keepttl=True)
+    assert (await ann.get("/api/chat/history")).status_code == 200
+    assert {k.split(b":")[0] for k in redis.keys("*") if b"ann" in k} == set()  # ids, never addresses
+
+
+async def test_a_code_is_consumed_after_everything_else(house: House) -> None:
+    await house.client.post("/api/send_verification", json={"email": "a@example.org"})
+    fields = {"email": "a@example.org", "code": await house.code_for("a@example.org")}
+    weak = await house.client.post("/api/register", json={**fields, "password": "short"})
+    assert weak.status_code == 400
+    good = await house.client.post("/api/register", json={**fields, "password": PASSWORD})
+    assert good.status_code == 201
+
+
+async def test_null_is_text_in_forms(ann: User) -> None:
+    told = await ann.ask("null")
+    assert (await ann.messages(told.session))[0]["content"] == "null"
+    assert (
+        await ann.post("/api/chat/stream", data={"message": "x", "session_id": "null"})
+    ).status_code == 200
+
+
+async def test_options_comes_before_authentication(home: House) -> None:
+    for path in ("/api/chat/history", "/api/chat/stream", "/api/chat/upload", "/api/logout"):
+        assert (await home.client.options(path)).status_code in (200, 204)
+
+
+async def test_a_rag_500_for_an_empty_base_is_normal(
+    tmp_path: Path, redis: object, valkey_url: str, llm: LlmServiceServer
+) -> None:
+    async with RagServiceServer() as rag:
+        rag.faults["/retriever"] = Fault(status=500, body=b'{"error": true, "message": "empty"}')
+        async with a_house(tmp_path, REDIS_URL=valkey_url, LLM_URL=llm.url, RAG_URL=rag.url) as house:
+            ann = await house.user()
+            told = await ann.ask("According to the document, what is a cell?", use_documents="true")
+            assert told.kinds == ["streaming", "finished", "complete"]
+            assert rag.asked("/retriever")
+
+
+async def test_nothing_talks_to_the_network_before_the_start(tmp_path: Path) -> None:
+    settings = settings_for(
+        tmp_path,
+        REDIS_URL="redis://127.0.0.1:9",
+        DATABASE_URL="postgresql://nobody@127.0.0.1:9/none",
+        LLM_URL="http://127.0.0.1:9",
+        RAG_URL="http://127.0.0.1:9",
+    )
+    assert create_app(settings).origins == ("*",)

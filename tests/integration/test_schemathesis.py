@@ -1,0 +1,48 @@
+"""Property tests of the whole API over its OpenAPI document (IN-13); what is narrowed stands in
+schemathesis.toml, with the reason."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.house import House, User
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.script import Script
+
+ROOT = Path(__file__).parents[2]
+TOOL = Path(sys.executable).with_name("st")
+
+
+async def schemathesis(user: User, *options: str) -> None:
+    """A run as this user; fails with what it found."""
+    arguments = ["--config-file", str(ROOT / "schemathesis.toml"), "--no-color", "run"]
+    arguments += [f"{user.house.url}/api/openapi.json", "-H", f"Authorization: Bearer {user.token}", *options]
+    process = await asyncio.create_subprocess_exec(
+        TOOL,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=user.house.settings.data_dir,  # where it keeps its examples
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()[-20_000:]
+
+
+@pytest.fixture
+async def ann(house: House, llm: LlmServiceServer) -> User:
+    llm.script = Script(pieces=["A ", "fast answer."])
+    return await house.user()
+
+
+async def test_no_generated_request_finds_a_hole(ann: User, llm: LlmServiceServer) -> None:
+    await schemathesis(ann, "--exclude-operation-id", "logout", "--seed", "1")
+    llm.script = Script()
+    assert (await ann.get("/api/chat/history")).status_code == 200
+
+
+async def test_logging_out_has_no_hole(ann: User) -> None:
+    """By itself: afterwards its token opens nothing."""
+    await schemathesis(ann, "--include-operation-id", "logout")
