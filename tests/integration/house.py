@@ -104,6 +104,16 @@ class User:
         files = {"file": (path.name, path.read_bytes())}
         return await self.post("/api/chat/upload", data=form, files=files)
 
+    async def answer_in(self, session: int, within: float = 5.0) -> dict[str, Any]:
+        """The last answer of a session, once it is there."""
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            messages = await self.messages(session)
+            if messages and messages[-1]["role"] == "assistant":
+                return messages[-1]
+            assert asyncio.get_running_loop().time() < deadline, "no answer"
+            await asyncio.sleep(0.05)
+
     async def messages(self, session: int) -> list[dict[str, Any]]:
         answer = await self.get("/api/message/list", params={"session_id": session})
         assert answer.status_code == 200, answer.text
@@ -208,7 +218,7 @@ async def running(settings: Settings, *overrides: Provider) -> AsyncIterator[Hou
             await _until_up(client, serving)
             yield House(url, settings, client)
         finally:
-            server.stop()
+            server.stop()  # type: ignore[no-untyped-call]  # untyped in granian
             await serving
 
 

@@ -148,6 +148,18 @@ async def test_queries_and_headers_are_described(document: dict[str, Any]) -> No
     assert list(stream["content"]) == ["text/event-stream"]
 
 
+async def test_the_events_of_a_stream_are_as_described(house: House, document: dict[str, Any]) -> None:
+    stream = operations(document)["POST", "/api/chat/stream"]["responses"]["200"]["content"][
+        "text/event-stream"
+    ]
+    described = jsonschema_rs.validator_for(stream["schema"]["properties"]["data"]["contentSchema"])
+    ann = await house.user()
+    for question in ("x", "x [[end=error]]"):
+        for event in (await ann.ask(question)).events:
+            described.validate(event)
+    assert not described.is_valid({"status": "other"})
+
+
 async def test_moments_are_moments(document: dict[str, Any]) -> None:
     session = document["components"]["schemas"]["SessionItem"]["properties"]
     assert session["created_at"] == session["updated_at"]

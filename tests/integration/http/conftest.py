@@ -14,7 +14,7 @@ from tests.servers.llm_service import LlmServiceServer
 
 
 @pytest.fixture(scope="module")
-def home_redis(valkey: Valkey) -> Iterator["Redis[bytes]"]:
+def home_redis(valkey: Valkey) -> Iterator[Redis]:
     with Redis.from_url(f"{valkey.url}?db=1") as client:
         client.flushdb()
         yield client

@@ -76,7 +76,7 @@ async def asked(
 
 
 @asynccontextmanager
-async def listening(user: User, message: str, **fields: object) -> AsyncIterator[Listening]:
+async def listening(user: User, message: str, **fields: Any) -> AsyncIterator[Listening]:
     """The status line is there."""
     async with asked(user, message, **fields) as stream:
         await stream.head()

@@ -325,7 +325,7 @@ async def test_a_reader_that_leaves_loses_nothing(ann: User, play: Play) -> None
         await stream.chunk()
         stream.leave()
 
-    assert (await answered(ann, stream.session))["content"] == "".join(pieces)
+    assert (await ann.answer_in(stream.session))["content"] == "".join(pieces)
 
 
 async def test_a_reader_that_leaves_before_the_first_word_loses_nothing(ann: User, play: Play) -> None:
@@ -335,23 +335,13 @@ async def test_a_reader_that_leaves_before_the_first_word_loses_nothing(ann: Use
         await asyncio.sleep(0.2)
         stream.leave()
 
-    assert (await answered(ann, session))["content"] == "late"
-
-
-async def answered(user: User, session: int, within: float = 5.0) -> dict[str, Any]:
-    """The answer, once it is there."""
-    for _ in range(int(within / 0.05)):
-        messages = await user.messages(session)
-        if messages and messages[-1]["role"] == "assistant":
-            return messages[-1]
-        await asyncio.sleep(0.05)
-    raise AssertionError("no answer")
+    assert (await ann.answer_in(session))["content"] == "late"
 
 
 async def test_a_reader_that_does_not_read_holds_up_nobody(ann: User, play: Play) -> None:
     play(pieces=["😀" * 2_400] * 100)  # with what JSON makes of it, more than all buffers on the way hold
     async with listening(ann, "x") as lazy:
-        assert (await answered(ann, lazy.session))["content"] == "😀" * 240_000
+        assert (await ann.answer_in(lazy.session))["content"] == "😀" * 240_000
         told = await ann.ask("y")
         assert told.kinds == ["streaming", "finished", "complete"]
 

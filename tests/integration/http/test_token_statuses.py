@@ -209,7 +209,7 @@ async def test_an_account_that_is_gone_or_banned(house: House) -> None:
                 assert refusal(answer) == expected, route
 
 
-async def test_a_flushed_redis_logs_out_and_loses_nothing(house: House, redis: "Redis[bytes]") -> None:
+async def test_a_flushed_redis_logs_out_and_loses_nothing(house: House, redis: Redis) -> None:
     ann = await house.user()
     await ann.new_session("kept")
     redis.flushdb()

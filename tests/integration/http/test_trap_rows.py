@@ -54,12 +54,7 @@ async def test_what_saves_a_reply_is_not_the_response(ann: User) -> None:
     async with listening(ann, "x [[gap=0.02]]") as stream:
         await stream.chunk()
         stream.leave()
-    for _ in range(100):
-        messages = await ann.messages(stream.session)
-        if len(messages) == 2:
-            break
-        await asyncio.sleep(0.05)
-    assert messages[1].get("interrupted") is None
+    assert "interrupted" not in await ann.answer_in(stream.session)
 
 
 async def test_hashing_does_not_stop_the_loop(home: House) -> None:
@@ -101,12 +96,12 @@ async def test_role_and_ban_are_read_on_each_request(house: House) -> None:
     assert refusal(await ann.get("/api/chat/history"))[2] == "account_banned"
 
 
-async def test_of_a_token_key_only_existence_counts(house: House, redis: "Redis[bytes]") -> None:
+async def test_of_a_token_key_only_existence_counts(house: House, redis: Redis) -> None:
     ann = await house.user()
     (key,) = redis.keys("token:*")
     redis.set(key, "anything", keepttl=True)
     assert (await ann.get("/api/chat/history")).status_code == 200
-    assert {k.split(b":")[0] for k in redis.keys("*") if b"ann" in k} == set()  # ids, never addresses
+    assert {key for key in redis.keys("*") if b"ann" in key} == set()  # ids, never addresses
 
 
 async def test_a_code_is_consumed_after_everything_else(house: House) -> None:
