@@ -170,6 +170,16 @@ async def test_an_upstream_that_never_ends_its_stream(ann: User, play: Play, llm
     await llm.until(lambda: len(llm.abandoned) > before)  # we closed it
 
 
+async def test_an_upstream_that_never_stops_talking(ann: User, play: Play) -> None:
+    play(pieces=["x" * 50_000] * 100)
+    told = await ann.ask("Say")
+
+    assert told.kinds == ["streaming", "error", "complete"]
+    assert told.events[-2]["code"] == "llm_error"
+    assert 900_000 < len(told.last["text"]) <= 1 << 20
+    assert (await ann.answer_in(told.session))["content"] == told.last["text"]
+
+
 # failures before the first word: a real status
 
 
