@@ -56,7 +56,8 @@ class SmtpServer:
         assert self._server is not None
         self._server.close()
         for session in self._sessions:
-            if transport := getattr(session, "transport", None):
+            transport = getattr(session, "transport", None)
+            if transport and not transport.is_closing():  # aborting twice fails on early Python 3.11
                 transport.abort()
         await asyncio.sleep(0)
         await self._server.wait_closed()
