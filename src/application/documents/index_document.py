@@ -6,6 +6,8 @@ from application.ports.persistence import WorkFactory
 from domain.document import BadFile, FileId, IndexState, StoredFile
 from domain.errors import DomainError
 
+GIVEN_UP = "RAG indexing failed: given up"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexDocument:
@@ -31,6 +33,13 @@ class IndexDocument:
                 raise
         else:
             await self._settle(file, IndexState.INDEXED)
+
+    async def give_up(self, id: FileId) -> None:
+        """Every try has ended the worker that made it; its owner is told."""
+        async with self.work() as w:
+            file = await w.files.get(id)
+        if file is not None and file.deleted_at is None:
+            await self._settle(file, IndexState.FAILED, GIVEN_UP)
 
     async def _settle(
         self, file: StoredFile, state: IndexState, error: str | None = None, *, tell: bool = True

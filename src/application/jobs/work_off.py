@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from application.ports.clock import Clock
@@ -21,6 +21,7 @@ RENEW_S = 10.0
 LOOK_EVERY_S = 1.0
 
 Doing = Callable[[dict[str, object], bool], Awaitable[None]]
+GivingUp = Callable[[dict[str, object]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class WorkOff:
     worker: str
     renew_s: float = RENEW_S
     look_every_s: float = LOOK_EVERY_S
+    giving_up: Mapping[str, GivingUp] = field(default_factory=dict)  # says so to whom it concerns
 
     async def forever(self) -> None:
         while True:
@@ -51,6 +53,8 @@ class WorkOff:
             return False
         if job.attempts > MAX_ATTEMPTS:  # it never came back from its last try: it kills whoever does it
             log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
+            if give_up := self.giving_up.get(job.kind):
+                await give_up(job.payload)
             await self.queue.fail(job.id, self.worker, "GivenUp", None)
             return True
         doing = asyncio.ensure_future(self._do(job))

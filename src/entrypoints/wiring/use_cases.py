@@ -207,11 +207,15 @@ class UseCaseProvider(Provider):
         async def index(payload: dict[str, Any], last_try: bool) -> None:
             await index_document(FileId(int(payload["file_id"])), last_try=last_try)
 
+        async def give_up_index(payload: dict[str, Any]) -> None:
+            await index_document.give_up(FileId(int(payload["file_id"])))
+
         return WorkOff(
             queue=queue,
             wakeup=wakeup,
             clock=clock,
             doing={JobKind.INDEX_DOCUMENT: index},
+            giving_up={JobKind.INDEX_DOCUMENT: give_up_index},
             worker=worker,
         )
 

@@ -32,11 +32,13 @@ class Shelf:
         self.knowledge.texts[file.id] = pages
         return file.id
 
+    @property
+    def index_document(self) -> IndexDocument:
+        work = FakeWorkFactory(self.database)
+        return IndexDocument(work=work, knowledge=self.knowledge, clock=self.clock)
+
     async def index(self, id: FileId, *, last_try: bool = False) -> None:
-        use_case = IndexDocument(
-            work=FakeWorkFactory(self.database), knowledge=self.knowledge, clock=self.clock
-        )
-        await use_case(id, last_try=last_try)
+        await self.index_document(id, last_try=last_try)
 
     def file(self, id: FileId) -> StoredFile:
         return self.database.tables.files[id]
@@ -131,4 +133,18 @@ async def test_a_file_of_nobody_is_told_to_nobody(shelf: Shelf) -> None:
     id = await shelf.add("Osmosis moves water.", owner=None, public=True)
     await shelf.index(id)
     assert shelf.file(id).rag_status is IndexState.INDEXED
+    assert shelf.news == []
+
+
+async def test_a_document_that_ends_every_worker_is_given_up_and_its_owner_told(shelf: Shelf) -> None:
+    id = await shelf.add("poison")
+    await shelf.index_document.give_up(id)
+    assert shelf.file(id).rag_status is IndexState.FAILED
+    ((_, message, type),) = shelf.news
+    assert ("given up" in message, type) == (True, "error")
+
+
+async def test_giving_up_a_deleted_document_tells_nobody(shelf: Shelf) -> None:
+    await shelf.index_document.give_up(await shelf.add("gone", deleted=True))
+    await shelf.index_document.give_up(FileId(4711))
     assert shelf.news == []

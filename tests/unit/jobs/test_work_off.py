@@ -119,9 +119,16 @@ class TestOne:
         for _ in range(MAX_ATTEMPTS):
             await shop.queue.claim("killed", shop.clock.now(), LEASE)
             shop.clock.pass_(LEASE + timedelta(seconds=1))
-        assert await shop.worker().one()
+        worker, told = shop.worker(), []
+
+        async def give_up(payload: dict[str, object]) -> None:
+            told.append(payload)
+
+        object.__setattr__(worker, "giving_up", {shop.row.kind: give_up})
+        assert await worker.one()
         assert shop.done == []
         assert shop.row.state is JobState.FAILED
+        assert told == [{"n": 1}]
 
     async def test_of_a_kind_nobody_knows_fails(self, shop: Shop) -> None:
         await shop.add(n=1)
