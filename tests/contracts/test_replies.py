@@ -211,6 +211,13 @@ class TestLogs:
         assert list(await logs.read(OTHER)) == [b"x"]
         assert list(await logs.read(MessageId(404))) == []
 
+    async def test_added_twice_count_once(self, logs: ReplyLogs) -> None:
+        await logs.append([Batch(MessageId(7), 1, [b"one", b"two"])])
+        await logs.append([Batch(MessageId(7), 1, [b"one", b"two", b"three"])])
+        await logs.append([Batch(MessageId(7), 3, [b"three", b"four"])])
+        assert await logs.read(MessageId(7)) == [b"one", b"two", b"three", b"four"]
+        assert await logs.read(MessageId(7), after=2) == [b"three", b"four"]
+
     async def test_are_kept_for_a_while_after_the_end(self, logs: ReplyLogs) -> None:
         await logs.append([Batch(QUESTION, 1, [b"{}"])])
         await logs.expire(QUESTION)

@@ -107,7 +107,12 @@ class FakeReplyLogs(ReplyLogs):
     @override
     async def read(self, message: MessageId, after: int = 0) -> Sequence[bytes]:
         self._reachable()
-        return [event for n, event in self.kept.get(message, []) if n > after]
+        events: list[bytes] = []
+        for n, event in self.kept.get(message, []):
+            if n > after:
+                events.append(event)
+                after = n
+        return events
 
     @override
     async def expire(self, message: MessageId) -> None:

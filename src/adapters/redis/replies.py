@@ -127,11 +127,12 @@ class RedisReplyLogs(ReplyLogs):
         with translated():
             entries: Any = await self.redis.xrange(f"chat:events:{message}")
         events: list[bytes] = []
+        seen = after
         for _, fields in entries:
-            first = int(fields[b"n"])
-            for n, event in enumerate(fields[b"e"].split(b"\n"), first):
-                if n > after:
+            for n, event in enumerate(fields[b"e"].split(b"\n"), int(fields[b"n"])):
+                if n > seen:
                     events.append(event)
+                    seen = n
         return events
 
     @override

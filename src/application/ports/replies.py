@@ -63,7 +63,8 @@ class ReplyLogs(Protocol):
     """A copy of running replies, for other workers and for the time after a crash."""
 
     async def append(self, batches: Sequence[Batch]) -> None:
-        """Add events of any number of replies in one go."""
+        """Add events of any number of replies in one go. What was added before may be added again (after an
+        answer that never came): it counts once."""
         ...
 
     async def read(self, message: MessageId, after: int = 0) -> Sequence[bytes]:
