@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from typing_extensions import override
 
 from adapters.redis.heartbeat import heartbeat
-from adapters.redis.replies import RedisReplyLogs, RedisRuns
+from adapters.redis.replies import UNBOUND_LIFE_S, RedisReplyLogs, RedisRuns
 from application.ports.replies import Batch, ReplyLogs, Run, Runs, SessionBusy
 from domain.conversation import MessageId, SessionId
 from domain.errors import StorageUnavailable
@@ -273,3 +273,15 @@ class TestOutage:
         ):
             with pytest.raises(StorageUnavailable):
                 await ask
+
+
+async def test_a_claim_whose_answer_was_lost_blocks_its_session_for_seconds_only(redis: Redis) -> None:
+    """Nobody binds it: it lapses although its worker lives."""
+    runs = RedisRuns(redis, "ours")
+    run, _ = await runs.claim(SessionId(1))
+    assert 0 < await redis.ttl("chat:run:1") <= UNBOUND_LIFE_S
+    await redis.delete("chat:run:1")  # as when it lapsed just before
+
+    await runs.bind(run, MessageId(7))
+    assert await redis.ttl("chat:run:1") > UNBOUND_LIFE_S
+    assert await runs.of(SessionId(1)) is not None

@@ -13,6 +13,7 @@ from application.ports.replies import Batch, ReplyLogs, Run, Runs, SessionBusy
 from domain.conversation import MessageId, SessionId
 
 RUN_LIFE_S = 3600
+UNBOUND_LIFE_S = 30  # a claim whose answer was lost on the way blocks its session no longer than this
 EVENTS_LIFE_S, EVENTS_LIFE_AFTER_END_S = 3600, 600
 
 CLAIM = """
@@ -33,7 +34,7 @@ return {fence, held or ''}
 # both apply only while the fence is ours
 BIND = """
 local held = redis.call('GET', KEYS[1])
-if not held or cjson.decode(held).fence ~= tonumber(ARGV[1]) then return 0 end
+if held and cjson.decode(held).fence ~= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 """
@@ -73,7 +74,7 @@ class RedisRuns(Runs):
     @override
     async def claim(self, session: SessionId) -> tuple[Run, Run | None]:
         with translated():
-            fence, held = await self.redis.eval(CLAIM, 1, _key(session), self.worker, RUN_LIFE_S)
+            fence, held = await self.redis.eval(CLAIM, 1, _key(session), self.worker, UNBOUND_LIFE_S)
         if not fence:
             raise SessionBusy(_run(session, held))
         return Run(session, self.worker, fence), _run(session, held) if held else None

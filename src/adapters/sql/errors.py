@@ -34,19 +34,10 @@ def translated() -> Iterator[None]:
             if constraint in str(error.orig):
                 raise refusal from error
         raise
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, OSError, EOFError, TimeoutError) as error:
+        # drivers also raise bare socket errors and timeouts
         raise StorageUnavailable from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise StorageUnavailable from error
         raise
-
-
-@contextmanager
-def connecting() -> Iterator[None]:
-    """As `translated`, for the moment a connection is made: there drivers raise bare socket errors."""
-    try:
-        with translated():
-            yield
-    except (OSError, TimeoutError, EOFError) as error:
-        raise StorageUnavailable from error

@@ -39,7 +39,13 @@ class SqlUsers(Users):
 
     @override
     async def get(self, id: UserId) -> User | None:
-        return await self.session.get(User, id, options=[joinedload(User.profile)])  # type: ignore[arg-type]  # mapped imperatively
+        return await self.session.get(
+            User,
+            id,
+            options=[joinedload(User.profile)],  # type: ignore[arg-type]  # mapped imperatively
+            with_for_update={"of": [User]},
+            populate_existing=True,
+        )
 
     @override
     async def by_email(self, email: str) -> User | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from typing_extensions import override
 
-from adapters.sql.errors import connecting, translated
+from adapters.sql.errors import translated
 from adapters.sql.repositories import (
     SqlActionLog,
     SqlFiles,
@@ -48,9 +48,8 @@ class SqlWork(Work):
 async def connected(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
     """A session whose connection is open and whose transaction has begun."""
     async with sessions() as session:
-        with connecting():
-            _ = await session.connection()
         with translated():
+            _ = await session.connection()
             yield session
 
 

@@ -37,4 +37,7 @@ class DeliverMail:
             await self.outbox.post(mail)  # keeps its age, so it is dropped once its code is worthless
             await asyncio.sleep(self.pause_s)
             return False
+        except BaseException:  # we are being stopped, or have a bug: somebody still waits for this code
+            await asyncio.shield(self.outbox.post(mail))
+            raise
         return True

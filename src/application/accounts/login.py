@@ -10,7 +10,7 @@ from application.ports.persistence import WorkFactory
 from application.ports.throttle import Throttle
 from domain.errors import Invalid, RateLimited
 from domain.text import nfc
-from domain.user import PASSWORD_MAX, InvalidCredentials, User, UserId
+from domain.user import PASSWORD_MAX, InvalidCredentials, User
 
 TOO_MANY = "Too many login attempts. Please try again later."
 
@@ -39,7 +39,7 @@ class Login:
         await self.throttle.forget(limits.LOGIN_PER_ACCOUNT, address)
         await self.throttle.give_back(limits.LOGIN_PER_IP, ip)
         fresh = await self.hasher.hash(password) if self.hasher.outdated(user.password_hash) else None
-        return await self._sign_in(user.id, fresh)
+        return await self._sign_in(user, fresh)
 
     @staticmethod
     def _address(email: str) -> str:
@@ -56,12 +56,12 @@ class Login:
             await self.throttle.give_back(limits.LOGIN_PER_ACCOUNT, address)
             raise RateLimited(TOO_MANY, retry_after=wait)
 
-    async def _sign_in(self, id: UserId, fresh_hash: str | None) -> str:
+    async def _sign_in(self, verified: User, fresh_hash: str | None) -> str:
         now = self.clock.now()
         async with self.work() as w:
-            user = await w.users.get(id)
-            if user is None:
-                raise InvalidCredentials
+            user = await w.users.get(verified.id)
+            if user is None or user.password_hash != verified.password_hash:
+                raise InvalidCredentials  # the password was changed while we looked at it
             user.signed_in(now)
             if fresh_hash is not None:
                 user.password_hash = fresh_hash

@@ -25,7 +25,7 @@ from domain.user import UserId
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25  # what a crash can lose of an answer
-HOLD_CHECK_TICKS = 20  # how often we ask whether a session is still ours
+HOLD_CHECK_TICKS = 4  # how often we ask whether a session is still ours
 SAVE_TRIES, SAVE_PAUSE_S = 4, 0.5
 
 

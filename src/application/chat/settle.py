@@ -1,13 +1,12 @@
 """Replies whose worker died are settled from what it had copied: nothing that was said is lost."""
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from application.chat import events
 from application.chat.engine import Replies
 from application.ports.clock import Clock
 from application.ports.persistence import WorkFactory
-from application.ports.replies import Batch, ReplyLogs, Runs
+from application.ports.replies import Batch, ReplyLogs, Run, Runs
 from domain.conversation import Message, MessageId, MessageState, SessionId
 from domain.errors import DomainError
 
@@ -44,8 +43,8 @@ class SettleReply:
 class SettleAbandoned:
     """Looks for replies that nobody is generating any more; any worker may run it, any number at once.
 
-    A reply whose worker is dead is settled at once. One without any owner on record (Redis was flushed, or
-    its question is just being stored) is settled only when it is found so twice in a row."""
+    One is settled when it is found so twice in a row: its question may just be being stored, and after an
+    outage of Redis a living worker needs a moment to say that it lives."""
 
     work: WorkFactory
     runs: Runs
@@ -60,30 +59,26 @@ class SettleAbandoned:
         suspects: set[MessageId] = set()
         settled = 0
         for message in open_ones:
-            verdict = await self._verdict(message)
-            if verdict is Verdict.SUSPECT and message.id not in self._suspects:
+            run, generated = await self._generated(message)
+            if generated:
+                continue
+            if message.id not in self._suspects:
                 suspects.add(message.id)
-            elif verdict is not Verdict.ALIVE:
-                settled += await self.settle(message.session_id, message.id)
+                continue
+            if run is not None:
+                await self.runs.release(run)
+            settled += await self.settle(message.session_id, message.id)
         self._suspects = suspects
         return settled
 
-    async def _verdict(self, message: Message) -> "Verdict":
+    async def _generated(self, message: Message) -> tuple[Run | None, bool]:
+        """Whether somebody alive generates the reply; else the run that its dead worker left behind."""
         if self.replies.has(message.id):
-            return Verdict.ALIVE
+            return None, True
         found = await self.runs.of(message.session_id)
         if found is None:
-            return Verdict.SUSPECT
+            return None, False
         run, alive = found
-        if alive and run.message in (None, message.id):
-            return Verdict.ALIVE
-        if alive or run.message != message.id:
-            return Verdict.SUSPECT
-        await self.runs.release(run)
-        return Verdict.DEAD
-
-
-class Verdict(Enum):
-    ALIVE = auto()
-    SUSPECT = auto()  # nobody on record generates it
-    DEAD = auto()
+        if alive:
+            return None, run.message in (None, message.id)
+        return (run if run.message == message.id else None), False

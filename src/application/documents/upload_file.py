@@ -129,17 +129,19 @@ class UploadFile:
                     created_at=self.clock.now(),
                 )
                 try:
-                    uploaded = await self._store(user, file, session)
+                    uploaded = await self._store(user, file, session, undo)
                 except NameTaken:
                     if attempt == NAME_TRIES:
                         raise
                 else:
-                    undo.pop_all()
                     return uploaded
         raise AssertionError("unreachable")
 
-    async def _store(self, user: UserId, file: StoredFile, id: SessionId | None) -> Uploaded:
-        """Session, file, message and job, in one transaction."""
+    async def _store(
+        self, user: UserId, file: StoredFile, id: SessionId | None, undo: AsyncExitStack
+    ) -> Uploaded:
+        """Session, file, message and job, in one transaction. From the commit on the bytes
+        may belong to a row, even when its answer never came: nothing is undone any more."""
         now = file.created_at
         async with self.work() as w:
             if id is None:
@@ -166,6 +168,7 @@ class UploadFile:
             await w.sessions.count_message(session.id, now)
             if file.kind is FileKind.DOCUMENT:
                 await w.jobs.add(JobKind.INDEX_DOCUMENT, {"file_id": file.id}, f"index:{file.id}", now)
+            undo.pop_all()
             await w.commit()
         return Uploaded(file, session.id, message.id)
 

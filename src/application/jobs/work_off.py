@@ -53,8 +53,7 @@ class WorkOff:
             return False
         if job.attempts > MAX_ATTEMPTS:  # it never came back from its last try: it kills whoever does it
             log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
-            if give_up := self.giving_up.get(job.kind):
-                await give_up(job.payload)
+            await self._give_up(job)
             await self.queue.fail(job.id, self.worker, "GivenUp", None)
             return True
         doing = asyncio.ensure_future(self._do(job))
@@ -77,6 +76,10 @@ class WorkOff:
                     doing.cancel()
                     return
 
+    async def _give_up(self, job: Job) -> None:
+        if give_up := self.giving_up.get(job.kind):
+            await give_up(job.payload)
+
     async def _settle(self, job: Job, doing: "asyncio.Future[None]") -> None:
         if doing.cancelled():
             return  # lost or cancelled: no longer ours to settle
@@ -87,5 +90,7 @@ class WorkOff:
         if not isinstance(error, DomainError):
             log.error("a job failed", exc_info=error, extra={"job_id": job.id, "kind": job.kind})
         final = job.attempts >= MAX_ATTEMPTS
+        if final and not isinstance(error, DomainError):  # what refuses says so itself
+            await self._give_up(job)
         retry_at = None if final else self.clock.now() + retry_delay(job.attempts)
         await self.queue.fail(job.id, self.worker, type(error).__name__, retry_at)

@@ -15,7 +15,9 @@ from domain.user import Role, User, UserId
 class Users(Protocol):
     def add(self, user: User) -> None: ...
 
-    async def get(self, id: UserId) -> User | None: ...
+    async def get(self, id: UserId) -> User | None:
+        """The account, held until the unit of work ends: nobody else changes it meanwhile."""
+        ...
 
     async def by_email(self, email: str) -> User | None:
         """The account of a normalised address."""

@@ -6,7 +6,7 @@ REDIS_URL must name shared servers. As many workers as needed may run at once.
 
 examples:
   JOB_WORKER=external virtual-tutor serve      (first terminal)
-  virtual-tutor worker                         (second terminal; Ctrl-C ends it after the job in hand)
+  virtual-tutor worker                         (second terminal; Ctrl-C ends it)
 """
 
 import argparse
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = resolve(settings_with_warnings())
-    say("Working. Ctrl-C stops after the job in hand.")
+    say("Working. Ctrl-C stops; a job that is cut off is taken over by the next worker.")
     asyncio.run(_work(settings))
     return 0
 

@@ -2,8 +2,8 @@
 
 import re
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from application.ports.blobs import BlobStoreUnavailable
 from domain.conversation import MAX_ID
 from domain.errors import Invalid, InvalidField, MissingField
 from domain.text import require_storable
@@ -148,11 +149,21 @@ async def _read_multipart(request: AnyRequest, boundary: str, form: Form) -> Non
         raise Invalid("Malformed form data") from error
 
 
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """A full or broken disk is not the client's fault, and no bug."""
+    try:
+        yield
+    except OSError as error:
+        raise BlobStoreUnavailable from error
+
+
 def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
     if not part.filename:
         return bytearray()
     # the context of the form closes it; a temporary file vanishes when it is closed
-    file = UploadedFile(part.filename, tempfile.NamedTemporaryFile(prefix="vt-upload-"))  # noqa: SIM115
+    with _on_disk():
+        file = UploadedFile(part.filename, tempfile.NamedTemporaryFile(prefix="vt-upload-"))  # noqa: SIM115
     if part.name in form.files:
         file.content.close()
         return bytearray()
@@ -162,7 +173,8 @@ def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
 
 def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray) -> None:
     if isinstance(sink, UploadedFile):
-        sink.content.write(piece)
+        with _on_disk():
+            sink.content.write(piece)
         sink.size += len(piece)
     elif len(sink) + len(piece) > MAX_TEXT_PART:
         raise Invalid("Malformed form data")
@@ -172,7 +184,8 @@ def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray) -> None:
 
 def _close_part(part: MultipartSegment, sink: UploadedFile | bytearray, fields: dict[str, object]) -> None:
     if isinstance(sink, UploadedFile):
-        sink.content.flush()
+        with _on_disk():
+            sink.content.flush()
     elif not part.filename:
         fields.setdefault(part.name, sink.decode())  # text is UTF-8, whatever charset a part names
 

@@ -2,6 +2,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from typing_extensions import override
 
 from application.accounts.deliver_mail import DeliverMail
 from application.accounts.mails import already_registered_mail, code_mail
@@ -82,3 +83,22 @@ def test_a_code_mail_holds_the_code_and_says_what_for(purpose: Purpose) -> None:
 
 def test_the_owner_of_a_taken_address_gets_no_code() -> None:
     assert "code" not in already_registered_mail("ann@example.org", START).text
+
+
+async def test_a_mail_in_hand_survives_being_stopped() -> None:
+    class Slow(FakeMailer):
+        @override
+        async def deliver(self, mail: Mail) -> None:
+            await asyncio.sleep(60)
+
+    outbox = FakeOutbox()
+    await outbox.post(a_mail())
+    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=Slow()).one())
+    await asyncio.sleep(0.05)
+    delivering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+
+    mailer = FakeMailer()
+    assert await DeliverMail(outbox=outbox, mailer=mailer).one()
+    assert mailer.delivered == [a_mail()]

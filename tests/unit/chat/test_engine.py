@@ -329,7 +329,7 @@ class TestMirror:
         await until(lambda: running.mirrored == 3)
         room.cluster.die("dying")
         other = room.worker("other")
-        assert await other.settle_abandoned() == 1
+        assert [await other.settle_abandoned() for _ in range(2)] == [0, 1]
         message = room.message(running.reply.message)
         assert (message.content, message.state) == ("Hello, world", MessageState.INTERRUPTED)
         room.model.release()

@@ -130,6 +130,24 @@ class TestOne:
         assert shop.row.state is JobState.FAILED
         assert told == [{"n": 1}]
 
+    async def test_a_bug_at_the_last_try_is_told_too(self, shop: Shop) -> None:
+        await shop.add(n=1)
+        worker, told = shop.worker(), []
+
+        async def give_up(payload: dict[str, object]) -> None:
+            told.append(payload)
+
+        async def stumble(payload: dict[str, object], last_try: bool) -> None:
+            raise MemoryError
+
+        object.__setattr__(worker, "giving_up", {shop.row.kind: give_up})
+        object.__setattr__(worker, "doing", {JobKind(shop.row.kind): stumble})
+        for _ in range(MAX_ATTEMPTS):
+            assert await worker.one()
+            shop.clock.pass_(timedelta(hours=1))
+        assert shop.row.state is JobState.FAILED
+        assert told == [{"n": 1}]
+
     async def test_of_a_kind_nobody_knows_fails(self, shop: Shop) -> None:
         await shop.add(n=1)
         worker = shop.worker()
