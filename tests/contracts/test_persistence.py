@@ -125,6 +125,34 @@ class TestUnitOfWork:
 
 
 class TestUsers:
+    async def test_one_that_was_got_is_changed_by_nobody_else_meanwhile(self, store: Store) -> None:
+        """A login that began before a ban must not lift it."""
+        ann, got = await stored_user(store), asyncio.Event()
+
+        async def ban() -> None:
+            async with store.work() as w:
+                user = await w.users.get(ann.id)
+                assert user is not None
+                got.set()
+                await asyncio.sleep(0.1)
+                user.status = Status.BANNED
+                await w.commit()
+
+        async def sign_in() -> None:
+            await got.wait()
+            async with store.work() as w:
+                user = await w.users.get(ann.id)
+                assert user is not None
+                if user.status is not Status.BANNED:
+                    user.status = Status.ACTIVE
+                await w.commit()
+
+        await asyncio.gather(ban(), sign_in())
+        async with store.work() as w:
+            after = await w.users.get(ann.id)
+        assert after is not None
+        assert after.status is Status.BANNED
+
     async def test_are_found_with_their_profile(self, store: Store) -> None:
         ann = await stored_user(store)
         async with store.work() as w:
