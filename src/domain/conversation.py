@@ -35,10 +35,6 @@ class SessionNotFound(NotFound):
     msg = "Session not found"
 
 
-class MessageNotFound(NotFound):
-    msg = "Message not found"
-
-
 class ReplyInProgress(Conflict):
     code = "reply_in_progress"
     msg = "A reply is already being generated in this session"

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NewType
 
 from domain.conversation import MessageId, SessionId
-from domain.errors import Conflict, Invalid, NotFound, TooLarge
+from domain.errors import Conflict, Invalid, TooLarge
 from domain.text import nfc
 from domain.user import UserId
 
@@ -54,10 +54,6 @@ class FileTooLarge(TooLarge):
 
 class NameTaken(Conflict):
     """Another upload took the stored or the index name in the same moment."""
-
-
-class StoredFileNotFound(NotFound):
-    msg = "File not found"
 
 
 @dataclass(eq=False, kw_only=True)

@@ -129,12 +129,10 @@ class UploadFile:
                     created_at=self.clock.now(),
                 )
                 try:
-                    uploaded = await self._store(user, file, session, undo)
+                    return await self._store(user, file, session, undo)
                 except NameTaken:
                     if attempt == NAME_TRIES:
                         raise
-                else:
-                    return uploaded
         raise AssertionError("unreachable")
 
     async def _store(

@@ -44,11 +44,7 @@ class RouteWithoutPolicy(Exception):
 
 def require_policies(app: Litestar) -> None:
     open_routes = [
-        f"{method} {route.path}"
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for method, (handler, _) in route.route_handler_map.items()
-        if method != "OPTIONS" and not isinstance(handler.opt.get("policy"), Policy)
+        f"{method} {path}" for method, path, policy in policies_of(app) if not isinstance(policy, Policy)
     ]
     if open_routes:
         raise RouteWithoutPolicy(", ".join(sorted(open_routes)))
@@ -92,10 +88,10 @@ def claims_of(connection: "ASGIConnection[Any, Any, Any, Any]") -> Claims:
     return claims
 
 
-def policies_of(app: Litestar) -> Iterable[tuple[str, str, Policy]]:
+def policies_of(app: Litestar) -> Iterable[tuple[str, str, Policy | None]]:
     """Method, path and policy of every route: what the documentation and the tests look at."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 if method != "OPTIONS":
-                    yield method, route.path, handler.opt["policy"]
+                    yield method, route.path, handler.opt.get("policy")

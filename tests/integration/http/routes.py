@@ -13,7 +13,7 @@ from tests.integration.house import House
 class Route:
     method: str
     path: str
-    policy: Policy
+    policy: Policy | None
 
 
 def routes(house: House) -> list[Route]:
