@@ -10,6 +10,10 @@ JobId = NewType("JobId", int)
 
 class JobKind(StrEnum):
     INDEX_DOCUMENT = "index_document"
+    SEND_MAIL = "send_mail"
+    ERASE_ACCOUNT = "erase_account"
+    EXPORT_ACCOUNT = "export_account"
+    EXPIRE_EXPORT = "expire_export"
 
 
 class JobState(StrEnum):
@@ -32,8 +36,14 @@ class Job:
 
 
 MAX_ATTEMPTS = 8
+UNTIL_DONE = frozenset({JobKind.SEND_MAIL, JobKind.ERASE_ACCOUNT, JobKind.EXPIRE_EXPORT})  # never given up
+
+
+def last_try(kind: str, attempts: int) -> bool:
+    """Whether a job of this kind is given up when its `attempts`-th try fails."""
+    return kind not in UNTIL_DONE and attempts >= MAX_ATTEMPTS
 
 
 def retry_delay(attempts: int) -> timedelta:
     """How long to wait after the given number of failures: 2 s, 4 s, … at most 10 minutes."""
-    return timedelta(seconds=min(600, 2**attempts))
+    return timedelta(seconds=min(600, 2 ** min(attempts, 10)))

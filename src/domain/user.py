@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from domain.errors import Conflict, Invalid, InvalidField, Unauthenticated
+from domain.errors import Conflict, Forbidden, Invalid, InvalidField, NotFound, Unauthenticated
 from domain.text import nfc, require_storable
 
 UserId = NewType("UserId", int)
@@ -66,9 +66,34 @@ class InvalidCode(Unauthenticated):
     msg = "Invalid or expired verification code."
 
 
+class WrongCode(Invalid):
+    """Everywhere else: a 401 would end the login session of who mistyped."""
+
+    code = "invalid_code"
+    msg = "Invalid or expired verification code"
+
+
 class TokenDead(Unauthenticated):
     code = "token_revoked"
     msg = "Token is invalid or expired."
+
+
+class UserNotFound(NotFound):
+    msg = "User not found"
+
+
+class LastAdmin(Conflict):
+    code = "last_admin"
+    msg = "At least one admin must remain"
+
+
+class OwnAccount(Conflict):
+    code = "own_account"
+    msg = "You cannot do this to your own account"
+
+
+class OnlyAdmins(Forbidden):
+    """A tutor who administers does not touch admins."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -93,20 +118,46 @@ class User:
     status: Status = Status.INACTIVE
     created_at: datetime
     last_login: datetime | None = None
+    tokens_from: datetime | None = None  # tokens of logins before this whole second open nothing
+    deleted_at: datetime | None = None  # gone for everybody; the row waits until every store is erased
     profile: Profile | None = None
 
     def check_may_sign_in(self) -> None:
         if self.status is Status.BANNED:
             raise AccountBanned
 
-    def signed_in(self, now: datetime) -> None:
+    def signed_in(self, now: datetime) -> datetime:
+        """When the login counts as made, in whole seconds: never before the last revocation, so that what
+        was revoked and what is new differ even within one second."""
         self.check_may_sign_in()
         self.status = Status.ACTIVE
         self.last_login = now
+        moment = now.replace(microsecond=0)
+        return max(moment, self.tokens_from) if self.tokens_from else moment
 
     def signed_out(self) -> None:
         if self.status is Status.ACTIVE:
             self.status = Status.INACTIVE
+
+    def revoke_tokens(self, now: datetime) -> None:
+        """No token issued so far opens anything once this is committed, whatever Redis says."""
+        from_now = now.replace(microsecond=0) + timedelta(seconds=1)
+        self.tokens_from = (
+            max(from_now, self.tokens_from + timedelta(seconds=1)) if self.tokens_from else from_now
+        )
+
+    def change_password(self, hash: str, now: datetime) -> None:
+        self.password_hash = hash
+        self.revoke_tokens(now)
+        self.signed_out()
+
+    def bury(self, now: datetime) -> None:
+        """Unusable from now on, and its address is free for somebody new."""
+        self.deleted_at = now
+        self.email = f"deleted-{self.id}"  # no address: nobody can ever register it
+        self.password_hash = ""
+        self.role, self.status = Role.STUDENT, Status.INACTIVE
+        self.revoke_tokens(now)
 
 
 def new_user(email: str, password_hash: str, role: Role, now: datetime) -> User:

@@ -284,7 +284,6 @@ class Settings:
         "A login ends after this long in any case.",
         whole(60, 31_536_000),
         "604800",
-        later=True,
     )
     single_session: bool = setting("Accounts", "A new login ends the earlier ones.", yes_or_no, "true")
     tutor_signup: str = setting(
@@ -293,9 +292,7 @@ class Settings:
         one_of("approval", "open", "closed"),
         "approval",
     )
-    tutors_administer: bool = setting(
-        "Accounts", "Tutors may use the administration.", yes_or_no, "false", later=True
-    )
+    tutors_administer: bool = setting("Accounts", "Tutors may use the administration.", yes_or_no, "false")
     signup_hide_existing: bool = setting(
         "Accounts", "Do not tell that an address is registered already.", yes_or_no, "false"
     )
@@ -324,7 +321,6 @@ class Settings:
         "How long an undelivered notice is tried again.",
         whole(0, 2_592_000),
         "86400",
-        later=True,
     )
 
     avatar_manager_url: tuple[str, ...] | str = setting(

@@ -82,7 +82,7 @@ class FakeStore(Store):
 
     @override
     async def tutor_requests(self) -> Sequence[tuple[int, str]]:
-        return [(request.user, request.reason) for request in self.database.tables.tutor_requests]
+        return [(r.user_id, r.reason) for r in self.database.tables.tutor_requests.values()]
 
     @override
     async def job(self, id: JobId) -> tuple[JobState, int, str | None]:
@@ -174,8 +174,14 @@ class SqlStore(Store):
             if self.engine.dialect.name == "postgresql":
                 await connection.execute(text(f"TRUNCATE {', '.join(tables)} CASCADE"))
                 return
+            guards = text("SELECT name, sql FROM sqlite_master WHERE name LIKE 'user_action_log_no_%'")
+            kept = (await connection.execute(guards)).all()
+            for guard, _ in kept:
+                await connection.execute(text(f"DROP TRIGGER {guard}"))
             for name in reversed(tables):
                 await connection.execute(text(f"DELETE FROM {name}"))
+            for _, made in kept:
+                await connection.execute(text(made))
 
     async def _rows(self, query: Any) -> list[Any]:
         async with self.engine.connect() as connection:

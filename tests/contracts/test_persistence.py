@@ -16,6 +16,7 @@ from domain.conversation import ChatSession, MessageId, MessageState, SessionId
 from domain.document import FileId, IndexState, NameTaken, numbered
 from domain.errors import StorageUnavailable
 from domain.job import JobKind
+from domain.tutor_request import TutorRequest
 from domain.user import EmailTaken, Role, Status, User, UserId
 from tests.builders import a_file, a_message, a_session, a_stored_session, a_user, an_open_reply
 from tests.contracts.stores import FakeStore, SqlStore, Store
@@ -61,7 +62,7 @@ class TestUnitOfWork:
             found.status = Status.BANNED
             await w.log.record(ann, "login", ann, START)
             await w.notifications.add(ann.id, "Hello", "there", "info", START)
-            await w.tutor_requests.add(ann.id, "", START)
+            w.tutor_requests.add(TutorRequest(user_id=ann.id, reason="", created_at=START))
             await w.jobs.add(JobKind.INDEX_DOCUMENT, {}, "index:1", START)
 
         async with store.work() as w:
@@ -418,7 +419,7 @@ class TestTraces:
     async def test_tutor_requests_are_kept(self, store: Store) -> None:
         ann = await stored_user(store)
         async with store.work() as w:
-            await w.tutor_requests.add(ann.id, "I teach", START)
+            w.tutor_requests.add(TutorRequest(user_id=ann.id, reason="I teach", created_at=START))
             await w.commit()
         assert await store.tutor_requests() == [(ann.id, "I teach")]
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing_extensions import override
 
 from adapters.jwt.tokens import JwtTokens
+from application.accounts.token_life import TokenLife
 from application.ports.credentials import PasswordHasher
 
 NOBODY = "-"
@@ -38,6 +39,9 @@ class FakePasswordHasher(PasswordHasher):
         return hash.partition("$")[0] != str(self.strength)
 
 
-def some_tokens(key: str = "k" * 32, life: timedelta = timedelta(hours=5)) -> JwtTokens:
+LIFE = TokenLife(timedelta(hours=5), timedelta(days=7))
+
+
+def some_tokens(key: str = "k" * 32) -> JwtTokens:
     """The real ones: they are pure."""
-    return JwtTokens(key, life)
+    return JwtTokens(key)

@@ -2,18 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from application.ports.persistence import (
     Account,
     ActionLog,
+    Actor,
+    Exports,
     FileLine,
     Files,
     JobQueue,
@@ -26,6 +29,7 @@ from application.ports.persistence import (
     SessionLine,
     Sessions,
     Shelf,
+    Target,
     TutorRequests,
     Users,
     Work,
@@ -42,17 +46,21 @@ from domain.conversation import (
 )
 from domain.document import FileId, IndexState, NameTaken, StoredFile
 from domain.errors import DomainError, StorageUnavailable
+from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind, JobState
+from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import EmailTaken, Role, Status, User, UserId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Note:
+    id: int
     user: UserId
     title: str
     message: str
     type: str
     at: datetime
+    is_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,6 @@ class LogLine:
     at: datetime
     details: dict[str, object] | None
     reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TutorRequest:
-    user: UserId
-    reason: str
-    at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +93,9 @@ class JobRow:
         return self.state in (JobState.WAITING, JobState.RUNNING)
 
 
+_KINDS = ("user", "session", "message", "file", "memory", "job", "note", "tutor_request", "export")
+
+
 @dataclass
 class Tables:
     users: dict[UserId, User] = field(default_factory=dict)
@@ -100,7 +104,8 @@ class Tables:
     files: dict[FileId, StoredFile] = field(default_factory=dict)
     notifications: list[Note] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
-    tutor_requests: list[TutorRequest] = field(default_factory=list)
+    tutor_requests: dict[TutorRequestId, TutorRequest] = field(default_factory=dict)
+    exports: dict[ExportId, Export] = field(default_factory=dict)
     jobs: dict[JobId, JobRow] = field(default_factory=dict)
 
 
@@ -116,7 +121,7 @@ class FakeDatabase:
         self.blind = 0
         self.commits = 0
         self.open = 0  # units of work in progress
-        self._ids = {kind: count(1) for kind in ("user", "session", "message", "file", "memory", "job")}
+        self._ids = {kind: count(1) for kind in _KINDS}
         self._turn = asyncio.Lock()
 
     def next_id(self, kind: str) -> int:
@@ -151,6 +156,9 @@ class FakeDatabase:
             yield FakeWork(self)
 
 
+Entity = User | ChatSession | Message | StoredFile | TutorRequest | Export
+
+
 @dataclass(frozen=True, slots=True)
 class FakeWorkFactory(WorkFactory):
     database: FakeDatabase
@@ -164,7 +172,7 @@ class FakeWork(Work):
     def __init__(self, database: FakeDatabase) -> None:
         self.database = database
         self.tables = deepcopy(database.tables)
-        self.added: list[tuple[str, User | ChatSession | Message | StoredFile]] = []
+        self.added: list[tuple[str, Entity]] = []
         self.users = _Users(self)
         self.sessions = _Sessions(self)
         self.messages = _Messages(self)
@@ -172,6 +180,7 @@ class FakeWork(Work):
         self.notifications = _Notifications(self)
         self.log = _Log(self)
         self.tutor_requests = _TutorRequests(self)
+        self.exports = _Exports(self)
         self.jobs = _Jobs(self)
 
     @override
@@ -192,6 +201,12 @@ class FakeWork(Work):
                 case StoredFile():
                     entity.id = FileId(self.database.next_id(kind))
                     self.tables.files[entity.id] = entity
+                case TutorRequest():
+                    entity.id = TutorRequestId(self.database.next_id(kind))
+                    self.tables.tutor_requests[entity.id] = entity
+                case Export():
+                    entity.id = ExportId(self.database.next_id(kind))
+                    self.tables.exports[entity.id] = entity
         self._check_constraints()
 
     @override
@@ -228,7 +243,8 @@ class _Users(Users):
     @override
     async def get(self, id: UserId) -> User | None:
         await self.work.pause()
-        return self.work.tables.users.get(id)
+        user = self.work.tables.users.get(id)
+        return user if user is not None and user.deleted_at is None else None
 
     @override
     async def by_email(self, email: str) -> User | None:
@@ -239,6 +255,62 @@ class _Users(Users):
     async def with_role(self, role: Role) -> Sequence[User]:
         await self.work.pause()
         return [user for user in self.work.tables.users.values() if user.role is role]
+
+    @override
+    async def hold_admins(self) -> set[UserId]:
+        await self.work.pause()
+        users = self.work.tables.users.values()
+        return {u.id for u in users if u.role is Role.ADMIN and u.status is not Status.BANNED}
+
+    @override
+    async def forget_rows(self, id: UserId, now: datetime) -> Mapping[str, int]:
+        await self.work.pause()
+        tables = self.work.tables
+        sessions = {s.id for s in tables.sessions.values() if s.owner == id}
+        messages = {m.id for m in tables.messages.values() if m.session_id in sessions}
+        counts = {
+            "messages": _drop(tables.messages, lambda m: m.id in messages),
+            "chat_sessions": _drop(tables.sessions, lambda s: s.id in sessions),
+            "notifications": sum(note.user == id for note in tables.notifications),
+            "tutor_requests": _drop(tables.tutor_requests, lambda r: r.user_id == id),
+            "profiles": int(tables.users[id].profile is not None),
+        }
+        tables.notifications = [note for note in tables.notifications if note.user != id]
+        tables.users[id].profile = None
+        for file in tables.files.values():
+            if file.user_id == id and not file.public and file.deleted_at is None:
+                file.deleted_at = now
+            file.message_id = None if file.message_id in messages else file.message_id
+            file.session_id = None if file.session_id in sessions else file.session_id
+        return counts
+
+    @override
+    async def buried(self, id: UserId) -> User | None:
+        await self.work.pause()
+        user = self.work.tables.users.get(id)
+        return user if user is not None and user.deleted_at is not None else None
+
+    @override
+    async def remove(self, id: UserId) -> None:
+        await self.work.pause()
+        tables = self.work.tables
+        user = tables.users.get(id)
+        if user is None or user.deleted_at is None:
+            return
+        del tables.users[id]
+        _drop(tables.exports, lambda export: export.user_id == id)
+        for file in tables.files.values():
+            file.user_id = None if file.user_id == id else file.user_id
+
+
+T = TypeVar("T")
+
+
+def _drop(rows: dict[Any, T], which: Callable[[T], bool]) -> int:
+    doomed = [id for id, row in rows.items() if which(row)]
+    for id in doomed:
+        del rows[id]
+    return len(doomed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +412,16 @@ class _Files(Files):
         if file := self.work.tables.files.get(id):
             file.rag_status, file.rag_error = status, error
 
+    @override
+    async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
+        await self.work.pause()
+        return [file for file in self._of(owner) if not file.public]
+
+    @override
+    async def remove(self, id: FileId) -> None:
+        await self.work.pause()
+        self.work.tables.files.pop(id, None)
+
     def _seen(self, names: set[str]) -> set[str]:
         if self.work.database.blind:
             self.work.database.blind -= 1
@@ -357,7 +439,16 @@ class _Notifications(Notifications):
     @override
     async def add(self, user: UserId, title: str, message: str, type: str, now: datetime) -> None:
         await self.work.pause()
-        self.work.tables.notifications.append(Note(user, title, message, type, now))
+        id = self.work.database.next_id("note")
+        self.work.tables.notifications.append(Note(id, user, title, message, type, now))
+
+    @override
+    async def mark_read(self, user: UserId, id: int) -> bool:
+        await self.work.pause()
+        note = next((n for n in self.work.tables.notifications if n.id == id and n.user == user), None)
+        if note is not None:
+            note.is_read = True
+        return note is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,16 +458,16 @@ class _Log(ActionLog):
     @override
     async def record(
         self,
-        operator: User,
+        operator: Actor,
         action: str,
-        target: User,
+        target: User | Target,
         now: datetime,
         details: dict[str, object] | None = None,
         reason: str | None = None,
     ) -> None:
         await self.work.pause()
         line = LogLine(
-            operator.email, operator.role.value, action, target.id, target.email, now, details, reason
+            operator.email, str(operator.role), action, target.id, target.email, now, details, reason
         )
         self.work.tables.log.append(line)
 
@@ -386,9 +477,44 @@ class _TutorRequests(TutorRequests):
     work: FakeWork
 
     @override
-    async def add(self, user: UserId, reason: str, now: datetime) -> None:
+    def add(self, request: TutorRequest) -> None:
+        self.work.added.append(("tutor_request", request))
+
+    @override
+    async def get(self, id: TutorRequestId) -> TutorRequest | None:
         await self.work.pause()
-        self.work.tables.tutor_requests.append(TutorRequest(user, reason, now))
+        return self.work.tables.tutor_requests.get(id)
+
+    @override
+    async def pending_of(self, user: UserId) -> TutorRequest | None:
+        await self.work.pause()
+        requests = self.work.tables.tutor_requests.values()
+        waiting = (r for r in requests if r.user_id == user and r.status is RequestStatus.PENDING)
+        return next(waiting, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exports(Exports):
+    work: FakeWork
+
+    @override
+    def add(self, export: Export) -> None:
+        self.work.added.append(("export", export))
+
+    @override
+    async def get(self, id: ExportId) -> Export | None:
+        await self.work.pause()
+        return self.work.tables.exports.get(id)
+
+    @override
+    async def of(self, user: UserId) -> Sequence[Export]:
+        await self.work.pause()
+        return [e for e in reversed(self.work.tables.exports.values()) if e.user_id == user]
+
+    @override
+    async def remove(self, id: ExportId) -> None:
+        await self.work.pause()
+        self.work.tables.exports.pop(id, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,13 +522,20 @@ class _Jobs(Jobs):
     work: FakeWork
 
     @override
-    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime) -> None:
+    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, run_at: datetime) -> None:
         await self.work.pause()
         jobs = self.work.tables.jobs
         if any(row.dedup_key == dedup_key and row.unfinished for row in jobs.values()):
             return
         id = JobId(self.work.database.next_id("job"))
-        jobs[id] = JobRow(id=id, kind=kind, payload=deepcopy(payload), dedup_key=dedup_key, run_at=now)
+        jobs[id] = JobRow(id=id, kind=kind, payload=deepcopy(payload), dedup_key=dedup_key, run_at=run_at)
+
+    @override
+    async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
+        await self.work.pause()
+        for row in self.work.tables.jobs.values():
+            if row.dedup_key == dedup_key and row.unfinished:
+                row.payload = deepcopy(payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +564,7 @@ class FakeJobQueue(JobQueue):
     async def finish(self, job: JobId, owner: str) -> None:
         async with self._ours(job, owner) as row:
             if row is not None:
-                row.state, row.owner, row.lease_until = JobState.DONE, None, None
+                row.state, row.owner, row.lease_until, row.payload = JobState.DONE, None, None, {}
 
     @override
     async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
@@ -461,9 +594,10 @@ class FakeReading(Reading):
     @override
     async def account(self, id: UserId) -> Account | None:
         user = self._tables.users.get(id)
-        if user is None:
+        if user is None or user.deleted_at is not None:
             return None
-        return Account(user.id, user.email, user.role, user.status is Status.BANNED)
+        banned = user.status is Status.BANNED
+        return Account(user.id, user.email, user.role, banned, user.tokens_from)
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from application.ports.credentials import (
     WrongTokenType,
 )
 from domain.conversation import MAX_ID
-from domain.user import User, UserId
+from domain.user import Role, UserId
 
 ALGORITHM = "HS256"
 MAX_LENGTH = 4096
@@ -40,31 +40,27 @@ class JwtTokens(Tokens):
     """Signs with `key`; also accepts what `previous` signed, while it is set."""
 
     key: str
-    life: timedelta
     previous: str | None = None
 
     @override
-    def issue(self, user: User, jti: UUID, now: datetime) -> tuple[str, Claims]:
-        issued_at = now.replace(microsecond=0)
-        claims = Claims(user.id, str(jti), issued_at, issued_at + self.life, issued_at)
-        token = jwt.encode(
+    def sign(self, claims: Claims, email: str, role: Role) -> str:
+        return jwt.encode(
             {
-                "sub": str(user.id),
-                "email": user.email,
-                "role": user.role,
+                "sub": str(claims.user),
+                "email": email,
+                "role": role,
                 "type": "access",
                 "fresh": False,
                 "jti": claims.jti,
-                "iat": issued_at,
-                "nbf": issued_at,
+                "iat": claims.issued_at,
+                "nbf": claims.issued_at,
                 "exp": claims.expires_at,
-                "auth_time": int(issued_at.timestamp()),
+                "auth_time": int(claims.auth_time.timestamp()),
             },
             self.key,
             algorithm=ALGORITHM,
             headers={"kid": key_id(self.key)},
         )
-        return token, claims
 
     @override
     def read(self, token: str, now: datetime) -> Claims:

@@ -53,7 +53,7 @@ class SqlJobQueue(JobQueue):
 
     @override
     async def finish(self, job: JobId, owner: str) -> None:
-        await self._change(job, owner, state=JobState.DONE, lease_owner=None, lease_until=None)
+        await self._change(job, owner, state=JobState.DONE, payload={}, lease_owner=None, lease_until=None)
 
     @override
     async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:

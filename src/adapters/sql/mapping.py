@@ -27,6 +27,8 @@ from sqlalchemy.schema import SchemaItem
 
 from domain.conversation import ChatSession, Message, MessageState, Speaker
 from domain.document import FileKind, IndexState, StoredFile
+from domain.export import Export
+from domain.tutor_request import RequestStatus, TutorRequest
 from domain.user import Profile, Role, Status, User
 
 mapper = registry(
@@ -73,6 +75,8 @@ users = table(
     Column("status", one_of(Status, 20), nullable=False, server_default="inactive"),
     Column("created_at", Moment, nullable=False),
     Column("last_login", Moment),
+    Column("tokens_from", Moment),
+    Column("deleted_at", Moment),
 )
 user_profiles = table(
     "user_profile",
@@ -167,6 +171,7 @@ user_action_logs = table(
     Column("reason", Text),
     Column("details", Json),
     Column("timestamp", Moment, nullable=False),
+    Column("hash", String(64), nullable=False),
     Index("ix_user_action_log_timestamp", "timestamp"),
 )
 tutor_requests = table(
@@ -174,12 +179,23 @@ tutor_requests = table(
     id_column(),
     Column("user_id", ForeignKey("user.id", ondelete="CASCADE"), nullable=False),
     Column("reason", Text),
-    Column("status", String(12), nullable=False, server_default="pending"),
+    Column("status", one_of(RequestStatus, 12), nullable=False, server_default="pending"),
     Column("created_at", Moment, nullable=False),
     Column("decided_at", Moment),
     Column("decided_by", String(254)),
     Index("ix_tutor_request_status", "status"),
     Index("ix_tutor_request_user_id", "user_id"),
+)
+exports = table(
+    "export",
+    id_column(),
+    Column("user_id", ForeignKey("user.id", ondelete="CASCADE"), nullable=False),
+    Column("disk_name", String(80), nullable=False),
+    Column("size", BigInteger),
+    Column("created_at", Moment, nullable=False),
+    Column("ready_at", Moment),
+    Column("fetched_at", Moment),
+    Index("ix_export_user_id", "user_id"),
 )
 safeguards = table(  # written by the LLM service when it shares the database
     "safeguard",
@@ -243,3 +259,5 @@ mapper.map_imperatively(
 )
 mapper.map_imperatively(Message, messages, properties={"speaker": messages.c.role})
 mapper.map_imperatively(StoredFile, stored_files)
+mapper.map_imperatively(TutorRequest, tutor_requests)
+mapper.map_imperatively(Export, exports)

@@ -36,10 +36,13 @@ class SqlReading(Reading):
     async def account(self, id: UserId) -> Account | None:
         u = t.users.c
         async with connected(self.sessions) as session:
-            row = (await session.execute(select(u.id, u.email, u.role, u.status).where(u.id == id))).first()
+            found = select(u.id, u.email, u.role, u.status, u.tokens_from).where(
+                u.id == id, u.deleted_at.is_(None)
+            )
+            row = (await session.execute(found)).first()
         if row is None:
             return None
-        return Account(row.id, row.email, row.role, row.status is Status.BANNED)
+        return Account(row.id, row.email, row.role, row.status is Status.BANNED, row.tokens_from)
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

@@ -1,11 +1,11 @@
 """What a unit of work reads and changes. Nothing here commits."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,18 +15,26 @@ from typing_extensions import override
 from adapters.sql import mapping as t
 from application.ports.persistence import (
     ActionLog,
+    Actor,
+    Exports,
     Files,
     Jobs,
     Messages,
     Notifications,
     Sessions,
+    Target,
     TutorRequests,
     Users,
 )
+from domain.action_log import FIRST, ActionLine
 from domain.conversation import ChatSession, MemoryId, Message, MessageId, MessageState, SessionId
 from domain.document import FileId, IndexState, StoredFile
+from domain.export import Export, ExportId
 from domain.job import JobKind, JobState
-from domain.user import Role, User, UserId
+from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
+from domain.user import Role, Status, User, UserId
+
+LOG_TURN = 7_305_114  # PostgreSQL's advisory lock for the end of the action log
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,16 @@ class SqlUsers(Users):
 
     @override
     async def get(self, id: UserId) -> User | None:
+        user = await self._held(id)
+        return user if user is not None and user.deleted_at is None else None
+
+    async def _held(self, id: UserId) -> User | None:
         return await self.session.get(
             User,
             id,
             options=[joinedload(User.profile)],  # type: ignore[arg-type]  # mapped imperatively
-            with_for_update={"of": [User]},
+            # rows that point here may come meanwhile
+            with_for_update={"of": [User], "key_share": True},
             populate_existing=True,
         )
 
@@ -55,6 +68,46 @@ class SqlUsers(Users):
     @override
     async def with_role(self, role: Role) -> Sequence[User]:
         return (await self.session.scalars(select(User).where(t.users.c.role == role))).all()
+
+    @override
+    async def hold_admins(self) -> set[UserId]:
+        u = t.users.c
+        admins = select(u.id).where(u.role == Role.ADMIN, u.status != Status.BANNED).order_by(u.id)
+        return set(await self.session.scalars(admins.with_for_update(key_share=True)))
+
+    @override
+    async def forget_rows(self, id: UserId, now: datetime) -> Mapping[str, int]:
+        mine = t.sessions.c.user_id == id
+        messages = select(func.count()).select_from(t.messages.join(t.sessions)).where(mine)
+        counts = {"messages": await self.session.scalar(messages) or 0}
+        for kind, table in (
+            ("chat_sessions", t.sessions),
+            ("notifications", t.notifications),
+            ("tutor_requests", t.tutor_requests),
+            ("profiles", t.user_profiles),
+        ):
+            gone = await self.session.execute(
+                delete(table).where(table.c.user_id == id).returning(table.c.id)
+            )
+            counts[kind] = len(gone.all())
+        f = t.stored_files.c
+        await self.session.execute(
+            update(t.stored_files)
+            .where(f.user_id == id, f.public.is_(False), f.deleted_at.is_(None))
+            .values(deleted_at=now)
+        )
+        return counts
+
+    @override
+    async def buried(self, id: UserId) -> User | None:
+        user = await self._held(id)
+        return user if user is not None and user.deleted_at is not None else None
+
+    @override
+    async def remove(self, id: UserId) -> None:
+        await self.session.execute(
+            delete(t.users).where(t.users.c.id == id, t.users.c.deleted_at.is_not(None))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +228,16 @@ class SqlFiles(Files):
             update(t.stored_files).where(t.stored_files.c.id == id).values(rag_status=status, rag_error=error)
         )
 
+    @override
+    async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
+        f = t.stored_files.c
+        his = select(StoredFile).where(f.user_id == owner, f.public.is_(False)).order_by(f.id)
+        return (await self.session.scalars(his)).all()
+
+    @override
+    async def remove(self, id: FileId) -> None:
+        await self.session.execute(delete(t.stored_files).where(t.stored_files.c.id == id))
+
 
 @dataclass(frozen=True, slots=True)
 class SqlNotifications(Notifications):
@@ -188,25 +251,34 @@ class SqlNotifications(Notifications):
             )
         )
 
+    @override
+    async def mark_read(self, user: UserId, id: int) -> bool:
+        n = t.notifications.c
+        marked = await self.session.execute(
+            update(t.notifications).where(n.id == id, n.user_id == user).values(is_read=True).returning(n.id)
+        )
+        return marked.first() is not None
+
 
 @dataclass(frozen=True, slots=True)
 class SqlActionLog(ActionLog):
     session: AsyncSession
+    _lines: list[ActionLine] = field(default_factory=list)
 
     @override
     async def record(
         self,
-        operator: User,
+        operator: Actor,
         action: str,
-        target: User,
+        target: User | Target,
         now: datetime,
         details: dict[str, object] | None = None,
         reason: str | None = None,
     ) -> None:
-        await self.session.execute(
-            insert(t.user_action_logs).values(
+        self._lines.append(
+            ActionLine(
                 operator_email=operator.email,
-                role=operator.role,
+                role=str(operator.role),
                 action=action,
                 target_user_id=target.id,
                 target_user_email=target.email,
@@ -216,16 +288,63 @@ class SqlActionLog(ActionLog):
             )
         )
 
+    async def append(self) -> None:
+        """The recorded lines get their place. Last in a unit of work: whoever has the end of the log waits
+        for nobody any more."""
+        if not self._lines:
+            return
+        if self.session.get_bind().dialect.name == "postgresql":
+            await self.session.execute(select(func.pg_advisory_xact_lock(LOG_TURN)))
+        a = t.user_action_logs.c
+        last = await self.session.scalar(select(a.hash).order_by(a.id.desc()).limit(1))
+        previous = last or FIRST
+        for line in self._lines:
+            previous = line.chained_to(previous)
+            await self.session.execute(insert(t.user_action_logs).values(**asdict(line), hash=previous))
+        self._lines.clear()
+
 
 @dataclass(frozen=True, slots=True)
 class SqlTutorRequests(TutorRequests):
     session: AsyncSession
 
     @override
-    async def add(self, user: UserId, reason: str, now: datetime) -> None:
-        await self.session.execute(
-            insert(t.tutor_requests).values(user_id=user, reason=reason, created_at=now)
-        )
+    def add(self, request: TutorRequest) -> None:
+        self.session.add(request)
+
+    @override
+    async def get(self, id: TutorRequestId) -> TutorRequest | None:
+        return await self.session.get(TutorRequest, id, with_for_update=True, populate_existing=True)
+
+    @override
+    async def pending_of(self, user: UserId) -> TutorRequest | None:
+        r = t.tutor_requests.c
+        waiting = select(TutorRequest).where(r.user_id == user, r.status == RequestStatus.PENDING)
+        return await self.session.scalar(waiting.order_by(r.id).limit(1).with_for_update())
+
+
+@dataclass(frozen=True, slots=True)
+class SqlExports(Exports):
+    session: AsyncSession
+
+    @override
+    def add(self, export: Export) -> None:
+        self.session.add(export)
+
+    @override
+    async def get(self, id: ExportId) -> Export | None:
+        return await self.session.get(Export, id, with_for_update=True, populate_existing=True)
+
+    @override
+    async def of(self, user: UserId) -> Sequence[Export]:
+        e = t.exports.c
+        return (
+            await self.session.scalars(select(Export).where(e.user_id == user).order_by(e.id.desc()))
+        ).all()
+
+    @override
+    async def remove(self, id: ExportId) -> None:
+        await self.session.execute(delete(t.exports).where(t.exports.c.id == id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +352,7 @@ class SqlJobs(Jobs):
     session: AsyncSession
 
     @override
-    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime) -> None:
+    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, run_at: datetime) -> None:
         dialect = self.session.get_bind().dialect.name
         build = sqlite_insert if dialect == "sqlite" else postgresql_insert
         # spelled out: with parameters PostgreSQL's generic plan does not recognise the partial index
@@ -245,8 +364,16 @@ class SqlJobs(Jobs):
                 payload=payload,
                 dedup_key=dedup_key,
                 state=JobState.WAITING,
-                run_at=now,
-                created_at=now,
+                run_at=run_at,
+                created_at=run_at,
             )
             .on_conflict_do_nothing(index_elements=[t.jobs.c.dedup_key], index_where=unfinished)
+        )
+
+    @override
+    async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
+        j = t.jobs.c
+        unfinished = j.state.in_([JobState.WAITING, JobState.RUNNING])
+        await self.session.execute(
+            update(t.jobs).where(j.dedup_key == dedup_key, unfinished).values(payload=payload)
         )

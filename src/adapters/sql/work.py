@@ -10,6 +10,7 @@ from typing_extensions import override
 from adapters.sql.errors import translated
 from adapters.sql.repositories import (
     SqlActionLog,
+    SqlExports,
     SqlFiles,
     SqlJobs,
     SqlMessages,
@@ -29,8 +30,9 @@ class SqlWork(Work):
         self.messages = SqlMessages(session)
         self.files = SqlFiles(session)
         self.notifications = SqlNotifications(session)
-        self.log = SqlActionLog(session)
+        self.log: SqlActionLog = SqlActionLog(session)
         self.tutor_requests = SqlTutorRequests(session)
+        self.exports = SqlExports(session)
         self.jobs = SqlJobs(session)
 
     @override
@@ -41,6 +43,8 @@ class SqlWork(Work):
     @override
     async def commit(self) -> None:
         with translated():
+            await self._session.flush()
+            await self.log.append()
             await self._session.commit()
 
 

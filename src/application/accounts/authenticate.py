@@ -45,8 +45,9 @@ def bearer_token(authorization: str | None) -> str:
 class Authenticate:
     """Token to caller, in the order of the contract: form, signature, type, expiry, liveness, ban.
 
-    Role and ban come from the database on each request, never from the token. Storage that cannot be
-    reached is StorageUnavailable: nobody is let in on a guess."""
+    Role, ban and revocation come from the database on each request, never from the token: what was revoked
+    with a change there is dead, whatever Redis says. Storage that cannot be reached is StorageUnavailable:
+    nobody is let in on a guess."""
 
     tokens: Tokens
     sessions: LoginSessions
@@ -63,7 +64,7 @@ class Authenticate:
         if not await self.sessions.is_alive(claims, self.clock.now(), active=active):
             raise TokenDead
         account = await self.reading.account(claims.user)
-        if account is None:
+        if account is None or (account.tokens_from is not None and claims.auth_time < account.tokens_from):
             raise TokenDead
         if account.banned:
             raise AccountBanned

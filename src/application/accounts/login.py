@@ -1,8 +1,8 @@
 from dataclasses import dataclass
-from uuid import uuid4
 
 from application.accounts import limits
 from application.accounts.addresses import normalised
+from application.accounts.token_life import TokenLife
 from application.ports.clock import Clock
 from application.ports.credentials import PasswordHasher, Tokens
 from application.ports.login_sessions import LoginSessions
@@ -25,6 +25,7 @@ class Login:
     sessions: LoginSessions
     throttle: Throttle
     clock: Clock
+    life: TokenLife
     single_session: bool
 
     async def __call__(self, email: str, password: str, ip: str) -> str:
@@ -62,15 +63,11 @@ class Login:
             user = await w.users.get(verified.id)
             if user is None or user.password_hash != verified.password_hash:
                 raise InvalidCredentials  # the password was changed while we looked at it
-            user.signed_in(now)
+            auth_time = user.signed_in(now)
             if fresh_hash is not None:
                 user.password_hash = fresh_hash
             await w.log.record(user, "login", user, now)
             await w.commit()
-        return await self._open(user)
-
-    async def _open(self, user: User) -> str:
-        now = self.clock.now()
-        token, claims = self.tokens.issue(user, uuid4(), now)
+        claims = self.life.first(user.id, auth_time, now)
         await self.sessions.open(claims, user.email, now, single=self.single_session)
-        return token
+        return self.tokens.sign(claims, user.email, user.role)

@@ -28,3 +28,16 @@ def already_registered_mail(to: str, now: datetime) -> Mail:
         "Log in with your password, or ask for a new one if you have forgotten it.\n"
     )
     return Mail(to, "You already have a Virtual Tutor account", text, now)
+
+
+def password_changed_mail(to: str, now: datetime) -> Mail:
+    text = (
+        "The password of your Virtual Tutor account was just changed, and everybody was logged out.\n"
+        "If that was not you, ask for a new password at once and tell an administrator.\n"
+    )
+    return Mail(to, "Your Virtual Tutor password was changed", text, now)
+
+
+def tutor_request_mail(to: str, who: str, now: datetime) -> Mail:
+    text = f"{who} asks to become a tutor. You find the request in the administration.\n"
+    return Mail(to, "New tutor request", text, now)

@@ -9,6 +9,7 @@ from application.ports.credentials import PasswordHasher
 from application.ports.persistence import Work, WorkFactory
 from application.ports.throttle import Throttle
 from domain.errors import RateLimited
+from domain.tutor_request import TutorRequest
 from domain.user import (
     EmailTaken,
     InvalidCode,
@@ -72,7 +73,7 @@ class Register:
 
     async def _ask_admins(self, w: Work, user: User) -> None:
         now = user.created_at
-        await w.tutor_requests.add(user.id, "", now)
+        w.tutor_requests.add(TutorRequest(user_id=user.id, reason="", created_at=now))
         for admin in await w.users.with_role(Role.ADMIN):
             message = f"{user.email} asks to become a tutor."
             await w.notifications.add(admin.id, "New tutor request", message, "info", now)

@@ -12,7 +12,7 @@ from application.ports.persistence import JobQueue
 from application.ports.wakeup import Wakeup
 from application.tasks import ended
 from domain.errors import DomainError, StorageUnavailable
-from domain.job import MAX_ATTEMPTS, Job, JobKind, retry_delay
+from domain.job import MAX_ATTEMPTS, UNTIL_DONE, Job, JobKind, last_try, retry_delay
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,9 @@ class WorkOff:
         job = await self.queue.claim(self.worker, self.clock.now(), LEASE)
         if job is None:
             return False
-        if job.attempts > MAX_ATTEMPTS:  # it never came back from its last try: it kills whoever does it
+        if (
+            job.attempts > MAX_ATTEMPTS and job.kind not in UNTIL_DONE
+        ):  # it never came back from its last try: it kills whoever does it
             log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
             await self._give_up(job)
             await self.queue.fail(job.id, self.worker, "GivenUp", None)
@@ -66,7 +68,7 @@ class WorkOff:
         return True
 
     async def _do(self, job: Job) -> None:
-        await self.doing[JobKind(job.kind)](job.payload, job.attempts >= MAX_ATTEMPTS)
+        await self.doing[JobKind(job.kind)](job.payload, last_try(job.kind, job.attempts))
 
     async def _renew(self, job: Job, doing: "asyncio.Future[None]") -> None:
         while True:
@@ -89,7 +91,7 @@ class WorkOff:
             return
         if not isinstance(error, DomainError):
             log.error("a job failed", exc_info=error, extra={"job_id": job.id, "kind": job.kind})
-        final = job.attempts >= MAX_ATTEMPTS
+        final = last_try(job.kind, job.attempts)
         if final and not isinstance(error, DomainError):  # what refuses says so itself
             await self._give_up(job)
         retry_at = None if final else self.clock.now() + retry_delay(job.attempts)

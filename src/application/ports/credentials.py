@@ -1,10 +1,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID
 
 from domain.errors import Unauthenticated, Unprocessable
-from domain.user import User, UserId
+from domain.user import Role, UserId
 
 
 class PasswordHasher(Protocol):
@@ -50,8 +49,8 @@ class Claims:
 
 
 class Tokens(Protocol):
-    def issue(self, user: User, jti: UUID, now: datetime) -> tuple[str, Claims]:
-        """A signed access token for a login at `now`, and what it says."""
+    def sign(self, claims: Claims, email: str, role: Role) -> str:
+        """An access token. The same claims, address and role always give the same token."""
         ...
 
     def read(self, token: str, now: datetime) -> Claims:

@@ -11,6 +11,7 @@ class Mail:
     subject: str
     text: str
     created_at: datetime
+    html: str | None = None  # the same for readers that show it
 
 
 class MailRefused(Unavailable):

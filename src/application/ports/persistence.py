@@ -1,6 +1,6 @@
 """What the database keeps. Everything here happens inside a unit of work and counts only once committed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,11 +8,15 @@ from typing import Generic, Protocol, TypeVar
 
 from domain.conversation import ChatSession, MemoryId, Message, MessageId, MessageState, SessionId
 from domain.document import FileId, IndexState, StoredFile
+from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind
+from domain.tutor_request import TutorRequest, TutorRequestId
 from domain.user import Role, User, UserId
 
 
 class Users(Protocol):
+    """Deleted accounts that wait for their erasure are found by `buried` alone."""
+
     def add(self, user: User) -> None: ...
 
     async def get(self, id: UserId) -> User | None:
@@ -24,6 +28,24 @@ class Users(Protocol):
         ...
 
     async def with_role(self, role: Role) -> Sequence[User]: ...
+
+    async def hold_admins(self) -> set[UserId]:
+        """The admins who may sign in, all held until the unit of work ends. Hold them before any single
+        account: who counts them to let one go must not meet another who does the same."""
+        ...
+
+    async def forget_rows(self, id: UserId, now: datetime) -> Mapping[str, int]:
+        """Delete what the account has in the database alone: chat sessions with their messages,
+        notifications, tutor requests, the profile; how many of each. Its personal files get a tombstone."""
+        ...
+
+    async def buried(self, id: UserId) -> User | None:
+        """A deleted account whose row is still there."""
+        ...
+
+    async def remove(self, id: UserId) -> None:
+        """The row of a deleted account goes. Its number is never given again."""
+        ...
 
 
 class Sessions(Protocol):
@@ -80,34 +102,98 @@ class Files(Protocol):
 
     async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None: ...
 
+    async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
+        """Every personal file of the owner's, also those with a tombstone."""
+        ...
+
+    async def remove(self, id: FileId) -> None:
+        """The row goes, with its passages."""
+        ...
+
 
 class Notifications(Protocol):
     async def add(self, user: UserId, title: str, message: str, type: str, now: datetime) -> None:
         """`type` is one of info, success, warning, error."""
         ...
 
+    async def mark_read(self, user: UserId, id: int) -> bool:
+        """False when the user has no such notification."""
+        ...
+
+
+class Actor(Protocol):
+    """Who did something: a user, or the house itself."""
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Nobody in particular: the house's own work."""
+
+    email: str = "system"
+    role: str = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somebody as the log names him, also when he is gone."""
+
+    id: UserId
+    email: str
+
 
 class ActionLog(Protocol):
     async def record(
         self,
-        operator: User,
+        operator: Actor,
         action: str,
-        target: User,
+        target: User | Target,
         now: datetime,
         details: dict[str, object] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Append one line: who did what to whom. It outlives both."""
+        """Append one line: who did what to whom. It outlives both, and is chained to the line before when the
+        unit of work commits, so that no line can be changed, removed or put in between unnoticed."""
         ...
 
 
 class TutorRequests(Protocol):
-    async def add(self, user: UserId, reason: str, now: datetime) -> None: ...
+    def add(self, request: TutorRequest) -> None: ...
+
+    async def get(self, id: TutorRequestId) -> TutorRequest | None:
+        """The request, held until the unit of work ends."""
+        ...
+
+    async def pending_of(self, user: UserId) -> TutorRequest | None: ...
+
+
+class Exports(Protocol):
+    def add(self, export: Export) -> None: ...
+
+    async def get(self, id: ExportId) -> Export | None:
+        """The export, held until the unit of work ends."""
+        ...
+
+    async def of(self, user: UserId) -> Sequence[Export]:
+        """All of the user's, newest first."""
+        ...
+
+    async def remove(self, id: ExportId) -> None: ...
 
 
 class Jobs(Protocol):
-    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, now: datetime) -> None:
-        """Work to do once this transaction is committed; one unfinished job per `dedup_key`."""
+    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, run_at: datetime) -> None:
+        """Work to do once this transaction is committed, not before `run_at`; one unfinished job per
+        `dedup_key`."""
+        ...
+
+    async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
+        """Another payload for the unfinished job: what its next try should know."""
         ...
 
 
@@ -121,6 +207,7 @@ class Work(Protocol):
     notifications: Notifications
     log: ActionLog
     tutor_requests: TutorRequests
+    exports: Exports
     jobs: Jobs
 
     async def flush(self) -> None:
@@ -149,7 +236,9 @@ class JobQueue(Protocol):
         """False when the lease was lost or the job was cancelled: stop working on it."""
         ...
 
-    async def finish(self, job: JobId, owner: str) -> None: ...
+    async def finish(self, job: JobId, owner: str) -> None:
+        """Done. What it had to know is forgotten: it may have been about somebody."""
+        ...
 
     async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
         """Due again at `retry_at`; finally failed when it is None."""
@@ -216,13 +305,15 @@ class Account:
     email: str
     role: Role
     banned: bool
+    tokens_from: datetime | None = None  # tokens of logins before this moment open nothing
 
 
 class Reading(Protocol):
     """Lists for screens, straight from the database; nothing here is ever changed or saved."""
 
     async def account(self, id: UserId) -> Account | None:
-        """Role and ban state in one query, for the guard of every request."""
+        """Role, ban and revocation in one query, for the guard of every request; None also for a deleted
+        account."""
         ...
 
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

@@ -1,7 +1,6 @@
 """Everybody outside: models, documents, mail, and the machine's own clock, keys and processes."""
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -98,8 +97,7 @@ class GatewayProvider(Provider):
 
     @provide
     def tokens(self, settings: Settings) -> Tokens:
-        life = timedelta(seconds=settings.jwt_access_token_expires)
-        return JwtTokens(settings.jwt_secret_key, life, settings.jwt_secret_key_previous)
+        return JwtTokens(settings.jwt_secret_key, settings.jwt_secret_key_previous)
 
     @provide
     def mailer(self, redis: Redis, settings: Settings) -> Mailer:

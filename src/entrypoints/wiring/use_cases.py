@@ -1,5 +1,6 @@
 """The menu, with its settings."""
 
+from datetime import timedelta
 from typing import Any
 
 from dishka import Provider, Scope, provide, provide_all
@@ -14,6 +15,7 @@ from application.accounts.login import Login
 from application.accounts.logout import Logout
 from application.accounts.register import Register, TutorSignup
 from application.accounts.send_verification import SendVerification
+from application.accounts.token_life import TokenLife
 from application.chat.absent_model import AbsentModel
 from application.chat.answer import Answer
 from application.chat.ask import Ask
@@ -108,6 +110,7 @@ class UseCaseProvider(Provider):
         sessions: LoginSessions,
         throttle: Throttle,
         clock: Clock,
+        life: TokenLife,
         settings: Settings,
     ) -> Login:
         return Login(
@@ -117,7 +120,15 @@ class UseCaseProvider(Provider):
             sessions=sessions,
             throttle=throttle,
             clock=clock,
+            life=life,
             single_session=settings.single_session,
+        )
+
+    @provide
+    def life(self, settings: Settings) -> TokenLife:
+        return TokenLife(
+            timedelta(seconds=settings.jwt_access_token_expires),
+            timedelta(seconds=settings.session_max_seconds),
         )
 
     @provide

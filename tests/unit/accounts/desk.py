@@ -14,7 +14,7 @@ from domain.user import Role, Status, User
 from tests.builders import a_user
 from tests.fakes.clock import FakeClock
 from tests.fakes.codes import FakeCodes
-from tests.fakes.credentials import FakePasswordHasher, some_tokens
+from tests.fakes.credentials import LIFE, FakePasswordHasher, some_tokens
 from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
@@ -77,6 +77,7 @@ class Desk:
             sessions=self.sessions,
             throttle=self.throttle,
             clock=self.clock,
+            life=LIFE,
             single_session=self.single_session,
         )
 

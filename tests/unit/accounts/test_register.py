@@ -60,7 +60,7 @@ class TestTutor:
         assert {(note.title, note.message, note.type) for note in desk.tables.notifications} == {
             ("New tutor request", f"{ANN} asks to become a tutor.", "info")
         }
-        assert [request.user for request in desk.tables.tutor_requests] == [desk.user(ANN).id]
+        assert [request.user_id for request in desk.tables.tutor_requests.values()] == [desk.user(ANN).id]
 
 
 class TestRefusals:

@@ -1,0 +1,46 @@
+"""Mails that are no codes: queued with the change they tell of, tried until they are delivered."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from application.ports.clock import Clock
+from application.ports.mail import Mail, Mailer, MailRefused
+from application.ports.persistence import Work
+from domain.job import JobKind
+
+log = logging.getLogger(__name__)
+
+
+async def post(w: Work, mail: Mail) -> None:
+    """The mail goes out once this unit of work is committed, and only then."""
+    payload: dict[str, object] = {
+        "to": mail.to,
+        "subject": mail.subject,
+        "text": mail.text,
+        "html": mail.html,
+        "created_at": mail.created_at.isoformat(),
+    }
+    await w.jobs.add(JobKind.SEND_MAIL, payload, f"mail:{uuid4()}", mail.created_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendMail:
+    """Delivers a queued mail; one that nobody takes for `retry_for` is given up."""
+
+    mailer: Mailer
+    clock: Clock
+    retry_for: timedelta
+
+    async def __call__(self, payload: dict[str, Any]) -> None:
+        """Raises MailRefused while it is worth another try."""
+        created_at = datetime.fromisoformat(payload["created_at"])
+        mail = Mail(payload["to"], payload["subject"], payload["text"], created_at, payload["html"])
+        try:
+            await self.mailer.deliver(mail)
+        except MailRefused:
+            if self.clock.now() - created_at < self.retry_for:
+                raise
+            log.error("a mail was given up", extra={"subject": mail.subject})

@@ -1,0 +1,49 @@
+"""A student asks to become a tutor; an admin decides."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from domain.errors import Conflict, NotFound
+from domain.user import UserId
+
+TutorRequestId = NewType("TutorRequestId", int)
+REASON_MAX = 500
+
+
+class RequestStatus(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class TutorRequestNotFound(NotFound):
+    msg = "Tutor request not found"
+
+
+class AlreadyPending(Conflict):
+    code = "already_pending"
+    msg = "A tutor request is already pending"
+
+
+class AlreadyDecided(Conflict):
+    code = "already_decided"
+    msg = "Tutor request already decided"
+
+
+@dataclass(eq=False, kw_only=True)
+class TutorRequest:
+    id: TutorRequestId = field(init=False)  # given by the store
+    user_id: UserId
+    reason: str
+    status: RequestStatus = RequestStatus.PENDING
+    created_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str | None = None  # address of the admin
+
+    def decide(self, status: RequestStatus, by: str, now: datetime) -> None:
+        """Raises AlreadyDecided."""
+        if self.status is not RequestStatus.PENDING:
+            raise AlreadyDecided
+        self.status, self.decided_by, self.decided_at = status, by, now
