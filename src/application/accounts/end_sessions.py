@@ -1,0 +1,27 @@
+import logging
+from dataclasses import dataclass
+
+from application.ports.login_sessions import LoginSessions
+from application.ports.stops import StopOrders
+from domain.errors import StorageUnavailable
+from domain.user import UserId
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessions:
+    """What an account has going on ends. Called after the commit that revoked its tokens, so that with Redis
+    away nothing is half done: those tokens are dead already, and what is left here goes by its time limit."""
+
+    sessions: LoginSessions
+    stops: StopOrders
+
+    async def __call__(self, user: UserId, *, replies: bool) -> None:
+        """With `replies`, also what is being answered."""
+        try:
+            await self.sessions.close_all(user)
+            if replies:
+                await self.stops.stop_user(user)
+        except StorageUnavailable:
+            log.warning("sessions not tidied up", extra={"user_id": user})
