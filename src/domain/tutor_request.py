@@ -5,11 +5,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, Forbidden, InvalidField, NotFound
+from domain.text import nfc, require_storable
 from domain.user import UserId
 
 TutorRequestId = NewType("TutorRequestId", int)
 REASON_MAX = 500
+
+
+class TutorSignup(StrEnum):
+    """What happens when somebody wants to be a tutor."""
+
+    APPROVAL = "approval"
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class RequestStatus(StrEnum):
@@ -20,6 +29,15 @@ class RequestStatus(StrEnum):
 
 class TutorRequestNotFound(NotFound):
     msg = "Tutor request not found"
+
+
+class SignupClosed(Forbidden):
+    msg = "Tutor sign-up is closed"
+
+
+class AlreadyTutor(Conflict):
+    code = "already_decided"
+    msg = "You are already a tutor"
 
 
 class AlreadyPending(Conflict):
@@ -47,3 +65,12 @@ class TutorRequest:
         if self.status is not RequestStatus.PENDING:
             raise AlreadyDecided
         self.status, self.decided_by, self.decided_at = status, by, now
+
+
+def acceptable_reason(text: str) -> str:
+    """Why somebody asks, trimmed and in NFC; overlong and unstorable text is refused."""
+    refusal = "Invalid value for 'reason'"
+    text = nfc(require_storable(text, refusal)).strip()
+    if len(text) > REASON_MAX:
+        raise InvalidField(refusal)
+    return text

@@ -1,6 +1,7 @@
 """Accounts: who somebody is, what he may do, and what a usable address, password or code looks like."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,8 @@ UserId = NewType("UserId", int)
 DEFAULT_PICTURE = "/static/avatars/default.png"
 PASSWORD_MIN, PASSWORD_MAX = 8, 128
 CODE = re.compile(r"[0-9]{6}")
+PICTURE = re.compile(r"/static/avatars/(?!user_)[A-Za-z0-9_-][A-Za-z0-9._-]*|https?://[!-~]+")
+PROFILE_MAX = {"username": 50, "full_name": 50, "phone": 20, "bio": 2000}  # what people write, in code points
 
 
 class Role(StrEnum):
@@ -47,6 +50,12 @@ class WeakPassword(Invalid):
 class EmailTaken(Conflict):
     code = "email_taken"
     msg = "This email is already registered."
+
+
+class UserExists(EmailTaken):
+    """The same, said to an admin who makes accounts."""
+
+    msg = "User already exists"
 
 
 class AccountBanned(Unauthenticated):
@@ -108,6 +117,18 @@ class Profile:
     created_at: datetime
     updated_at: datetime
 
+    def change(self, fields: Mapping[str, str], now: datetime) -> dict[str, object]:
+        """Takes over what differs; `{field: [old, new]}` of that, as the action log shows it."""
+        changed: dict[str, object] = {}
+        for name, new in fields.items():
+            old = getattr(self, name)
+            if old != new:
+                setattr(self, name, new)
+                changed[name] = [old, new]
+        if changed:
+            self.updated_at = now
+        return changed
+
 
 @dataclass(eq=False, kw_only=True)
 class User:
@@ -121,6 +142,13 @@ class User:
     tokens_from: datetime | None = None  # tokens of logins before this whole second open nothing
     deleted_at: datetime | None = None  # gone for everybody; the row waits until every store is erased
     profile: Profile | None = None
+
+    def own_profile(self, now: datetime) -> Profile:
+        """The profile; who has none gets one now, named after the local part of the address."""
+        if self.profile is None:
+            name = self.email.partition("@")[0][: PROFILE_MAX["username"]]
+            self.profile = Profile(username=name, created_at=now, updated_at=now)
+        return self.profile
 
     def check_may_sign_in(self) -> None:
         if self.status is Status.BANNED:
@@ -146,6 +174,17 @@ class User:
             max(from_now, self.tokens_from + timedelta(seconds=1)) if self.tokens_from else from_now
         )
 
+    def change_role(self, role: Role, now: datetime) -> None:
+        self.role = role
+        self.revoke_tokens(now)
+        self.signed_out()
+
+    def change_status(self, status: Status, now: datetime) -> None:
+        """A ban also ends what is open."""
+        self.status = status
+        if status is Status.BANNED:
+            self.revoke_tokens(now)
+
     def change_password(self, hash: str, now: datetime) -> None:
         self.password_hash = hash
         self.revoke_tokens(now)
@@ -161,9 +200,10 @@ class User:
 
 
 def new_user(email: str, password_hash: str, role: Role, now: datetime) -> User:
-    """A fresh account with a profile whose name is the local part of the address."""
-    profile = Profile(username=email.partition("@")[0][:50], created_at=now, updated_at=now)
-    return User(email=email, password_hash=password_hash, role=role, created_at=now, profile=profile)
+    """A fresh account with its profile."""
+    user = User(email=email, password_hash=password_hash, role=role, created_at=now)
+    user.own_profile(now)
+    return user
 
 
 def acceptable_password(password: str, email: str, common: frozenset[str]) -> str:
@@ -175,6 +215,37 @@ def acceptable_password(password: str, email: str, common: frozenset[str]) -> st
     if folded in common or folded == email.casefold():
         raise WeakPassword("This password is too common")
     return password
+
+
+def acceptable_profile_text(name: str, text: str) -> str:
+    """A text of the profile (a key of PROFILE_MAX) in NFC; overlong and unstorable ones are refused."""
+    text = nfc(require_storable(text, f"Invalid value for '{name}'"))
+    if len(text) > PROFILE_MAX[name]:
+        raise InvalidField(f"Invalid value for '{name}'")
+    return text
+
+
+def acceptable_picture(url: str) -> str:
+    """Where a picture lies: one of ours that is nobody's own, or an address on the web; "" is the default."""
+    if not url:
+        return DEFAULT_PICTURE
+    if len(url) > 200 or not PICTURE.fullmatch(url):
+        raise InvalidField("Invalid value for 'avatar_url'")
+    return url
+
+
+def role_of(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError as error:
+        raise InvalidField("Invalid role") from error
+
+
+def status_of(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError as error:
+        raise InvalidField("Invalid status") from error
 
 
 def requested_role(text: str) -> Role:

@@ -12,6 +12,7 @@ QUIET = ("httpx", "httpcore", "asyncio", "aiosqlite", "alembic", "_granian", "gr
 def configure_logging(level: str) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
+            structlog.contextvars.merge_contextvars,  # the request's id
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),

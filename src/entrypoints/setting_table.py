@@ -205,7 +205,6 @@ class Settings:
         several(text),
         "mistral-nemo:12b-instruct-2407-fp16,llama3.1:8b-instruct-q4_K_M",
         empty=(),
-        later=True,
     )
     llm_fallback_urls: tuple[str, ...] = setting(
         "Model",

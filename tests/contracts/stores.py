@@ -47,6 +47,10 @@ class Store(Protocol):
         """State, attempts and error."""
         ...
 
+    async def payload(self, id: JobId) -> dict[str, object]:
+        """What the job knows."""
+        ...
+
     async def delete_user(self, id: UserId) -> None: ...
 
     def new_passages(self) -> Passages: ...
@@ -88,6 +92,10 @@ class FakeStore(Store):
     async def job(self, id: JobId) -> tuple[JobState, int, str | None]:
         row = self.database.tables.jobs[id]
         return row.state, row.attempts, row.error
+
+    @override
+    async def payload(self, id: JobId) -> dict[str, object]:
+        return self.database.tables.jobs[id].payload
 
     @override
     async def delete_user(self, id: UserId) -> None:
@@ -145,6 +153,11 @@ class SqlStore(Store):
         j = t.jobs.c
         ((state, attempts, error),) = await self._rows(select(j.state, j.attempts, j.error).where(j.id == id))
         return JobState(state), attempts, error
+
+    @override
+    async def payload(self, id: JobId) -> dict[str, object]:
+        ((payload,),) = await self._rows(select(t.jobs.c.payload).where(t.jobs.c.id == id))
+        return dict(payload)
 
     @override
     async def delete_user(self, id: UserId) -> None:

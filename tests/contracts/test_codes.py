@@ -1,6 +1,7 @@
 """Verification codes: bound, counted, used once."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -112,6 +113,14 @@ class TestPause:
         waits = await asyncio.gather(*(codes.wait(ANN) for _ in range(20)))
         assert waits.count(0) == 1
 
+    async def test_is_over_when_somebody_ends_it(self, codes: Codes) -> None:
+        await codes.end_wait(ANN)
+        assert await codes.wait(ANN) == 0
+        assert await codes.wait(BEN) == 0
+        await codes.end_wait(ANN)
+        assert await codes.wait(ANN) == 0
+        assert await codes.wait(BEN) > 0
+
 
 class TestLife:
     """Minutes pass for the fake; of the server's keys we read how long they have."""
@@ -152,6 +161,38 @@ class TestLife:
 class TestOutage:
     async def test_is_told(self, kind: str, time: Time, no_redis: Redis) -> None:
         down: Codes = FakeCodes(time.clock, down=True) if kind == "memory" else RedisCodes(no_redis, keyed())
-        for ask in (down.wait(ANN), down.issue(ANN, REGISTER), down.redeem(ANN, [REGISTER], "123456")):
+        redeemed = down.redeem(ANN, [REGISTER], "123456")
+        for ask in (
+            down.wait(ANN),
+            down.issue(ANN, REGISTER),
+            redeemed,
+            down.forget(ANN),
+            down.end_wait(ANN),
+        ):
             with pytest.raises(StorageUnavailable):
                 await ask
+
+
+class TestForgetting:
+    async def test_takes_every_code_and_the_pause_of_the_address(self, codes: Codes) -> None:
+        assert await codes.wait(ANN) == 0
+        issued = {purpose: await codes.issue(ANN, purpose) for purpose in Purpose}
+        kept = await codes.issue(BEN, REGISTER)
+        assert await codes.forget(ANN) == len(Purpose) + 1
+        for purpose, code in issued.items():
+            assert not await redeem(codes, code, purpose)
+        assert await codes.wait(ANN) == 0
+        assert await redeem(codes, kept, email=BEN)
+
+    async def test_spares_what_is_younger(self, codes: Codes, time: Time) -> None:
+        old = await codes.issue(ANN, RESET)
+        await time.pass_(0.6)
+        assert await codes.wait(ANN) == 0
+        young = await codes.issue(ANN, REGISTER)
+        assert await codes.forget(ANN, timedelta(seconds=0.4)) == 1
+        assert not await redeem(codes, old, RESET)
+        assert await redeem(codes, young)
+        assert await codes.wait(ANN) > 0
+
+    async def test_of_an_unknown_address_changes_nothing(self, codes: Codes) -> None:
+        assert await codes.forget(ANN) == 0

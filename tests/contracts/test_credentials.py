@@ -3,31 +3,34 @@
 import asyncio
 import base64
 import json
+import os
+import threading
 import time as wall
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import jwt
 import pytest
 from argon2 import PasswordHasher as Argon2
 
-from adapters.argon2.hasher import Argon2Hasher
+from adapters.argon2.hasher import Argon2Hasher, share_of
 from adapters.jwt.tokens import JwtTokens
 from application.ports.credentials import (
+    Claims,
     ForgedToken,
     MalformedToken,
     PasswordHasher,
     TokenExpired,
     WrongTokenType,
 )
-from domain.user import Role, User, UserId
-from tests.builders import a_user
+from domain.user import Role, UserId
 from tests.fakes.clock import START
 from tests.fakes.credentials import FakePasswordHasher
 
 KEY, OLD_KEY = "k" * 32, "o" * 32
+JTI = "8a1f3c52-6f0e-4c55-9d3c-0d6a5c1f7b21"
 HOUR = timedelta(hours=1)
 
 
@@ -36,7 +39,7 @@ def hasher(request: pytest.FixtureRequest) -> Iterator[PasswordHasher]:
     if request.param == "fake":
         yield FakePasswordHasher()
         return
-    real = Argon2Hasher()
+    real = Argon2Hasher(2)
     yield real
     real.close()
 
@@ -59,11 +62,23 @@ class TestPasswords:
         assert not await hasher.verify("anything", "")
         assert not await hasher.verify("anything", "no hash")
 
+    async def test_are_hashed_together_as_alone(self, hasher: PasswordHasher) -> None:
+        words = [f"password {n}" for n in range(6)]
+        hashes = await asyncio.gather(*(hasher.hash(word) for word in words))
+        fits = [hasher.verify(word, hash) for word in words for hash in hashes]
+        assert sum(await asyncio.gather(*fits)) == len(words)
+
+    async def test_cut_short_or_prolonged_do_not_fit(self, hasher: PasswordHasher) -> None:
+        password = "x" * 72 + "y" * 56
+        hash = await hasher.hash(password)
+        for other in (password[:72], password[:-1], password + "y", password + " ", password.upper()):
+            assert not await hasher.verify(other, hash)
+
 
 class TestArgon2:
     @pytest.fixture
     def argon2(self) -> Iterator[Argon2Hasher]:
-        real = Argon2Hasher()
+        real = Argon2Hasher(2)
         yield real
         real.close()
 
@@ -89,6 +104,23 @@ class TestArgon2:
         somebody, nobody = await seconds(hash), await seconds(None)
         assert 0.4 < nobody / somebody < 2.5
 
+    async def test_works_on_so_many_at_once_and_no_more(self) -> None:
+        for at_once in (1, 3):
+            hasher = Argon2Hasher(at_once)
+            working = [asyncio.create_task(hasher.hash("x")) for _ in range(8)]
+            while not all(task.done() for task in working):
+                threads = [t for t in threading.enumerate() if t.name.startswith("argon2")]
+                assert len(threads) <= at_once
+                await asyncio.sleep(0.005)
+            hasher.close()
+            for thread in threads:
+                thread.join()
+
+    def test_leaves_a_core_to_others_and_is_shared_by_workers(self) -> None:
+        cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+        assert share_of(1) == max(1, cores - 1)
+        assert share_of(1000) == 1
+
     async def test_the_loop_goes_on_while_it_works(self, argon2: Argon2Hasher) -> None:
         hashing = asyncio.gather(*(argon2.hash("x") for _ in range(8)))
         turns = 0
@@ -98,14 +130,16 @@ class TestArgon2:
         assert turns > 5
 
 
-def ann(role: Role = Role.STUDENT) -> User:
-    user = a_user(role=role)
-    user.id = UserId(7)
-    return user
+def claims(jti: str = JTI) -> Claims:
+    return Claims(UserId(7), jti, START, START + HOUR, START - HOUR)
 
 
 def tokens(previous: str | None = None, key: str = KEY) -> JwtTokens:
-    return JwtTokens(key, HOUR, previous)
+    return JwtTokens(key, previous)
+
+
+def issued(key: str = KEY) -> str:
+    return tokens(key=key).sign(claims(), "ann@example.org", Role.TUTOR)
 
 
 def signed(key: str = KEY, algorithm: str = "HS256", **changed: Any) -> str:
@@ -131,31 +165,25 @@ def tampered(token: str, **changed: object) -> str:
 
 
 class TestTokens:
-    def test_say_what_they_were_issued_for(self) -> None:
-        jti = uuid4()
-        token, claims = tokens().issue(ann(Role.TUTOR), jti, START + timedelta(microseconds=5))
-        assert tokens().read(token, START) == claims
-        assert (claims.user, claims.jti, claims.issued_at) == (7, str(jti), START)
-        assert (claims.expires_at, claims.auth_time) == (START + HOUR, START)
+    def test_say_what_they_were_signed_for(self) -> None:
+        assert tokens().read(issued(), START) == claims()
 
     def test_carry_the_claims_of_the_contract(self) -> None:
-        token, _ = tokens().issue(ann(Role.TUTOR), UUID(int=1), START)
         at = int(START.timestamp())
-        assert jwt.decode(token, options={"verify_signature": False}) == {
+        assert jwt.decode(issued(), options={"verify_signature": False}) == {
             **{"sub": "7", "email": "ann@example.org", "role": "tutor", "type": "access", "fresh": False},
-            **{"jti": str(UUID(int=1)), "iat": at, "nbf": at, "exp": at + 3600, "auth_time": at},
+            **{"jti": JTI, "iat": at, "nbf": at, "exp": at + 3600, "auth_time": at - 3600},
         }
-        assert jwt.get_unverified_header(token)["alg"] == "HS256"
+        assert jwt.get_unverified_header(issued())["alg"] == "HS256"
 
     def test_are_deterministic(self) -> None:
-        one, other = (tokens().issue(ann(), UUID(int=1), START)[0] for _ in range(2))
-        assert one == other
+        assert issued() == issued()
 
     def test_end_at_their_time(self) -> None:
-        token, claims = tokens().issue(ann(), uuid4(), START)
-        assert tokens().read(token, claims.expires_at - timedelta(seconds=1)) == claims
+        end = START + HOUR
+        assert tokens().read(issued(), end - timedelta(seconds=1)) == claims()
         with pytest.raises(TokenExpired):
-            tokens().read(token, claims.expires_at)
+            tokens().read(issued(), end)
 
     @pytest.mark.parametrize("token", ["null", "", "a.b", "a.b.c.d", "undefined", ".", "é"])
     def test_have_three_segments(self, token: str) -> None:
@@ -211,8 +239,6 @@ class TestTokens:
             tokens().read(old, START)
 
     def test_tell_which_key_signed_them_but_not_the_key(self) -> None:
-        token, _ = tokens().issue(ann(), uuid4(), START)
-        other, _ = tokens(key=OLD_KEY).issue(ann(), uuid4(), START)
-        kid, other_kid = (jwt.get_unverified_header(one)["kid"] for one in (token, other))
+        kid, other_kid = (jwt.get_unverified_header(issued(key))["kid"] for key in (KEY, OLD_KEY))
         assert kid != other_kid
         assert KEY not in kid

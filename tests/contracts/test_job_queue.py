@@ -73,6 +73,18 @@ class TestClaiming:
         assert job.id < second.id
         assert later.id < job.id
 
+    async def test_gives_only_the_kinds_that_are_asked_for(self, store: Store) -> None:
+        async with store.work() as w:
+            await w.jobs.add(JobKind.SEND_MAIL, {}, "mail:1", START)
+            await w.jobs.add(JobKind.INDEX_DOCUMENT, {}, "index:1", at(1))
+            await w.commit()
+        assert await store.queue.claim("w1", at(2), LEASE, {JobKind.EXPORT_ACCOUNT}) is None
+        assert await store.queue.claim("w1", at(2), LEASE, ()) is None
+        job = await store.queue.claim("w1", at(2), LEASE, {JobKind.INDEX_DOCUMENT, JobKind.EXPORT_ACCOUNT})
+        assert job is not None
+        assert job.kind == JobKind.INDEX_DOCUMENT
+        assert (await claim(store.queue, at(2))).kind == JobKind.SEND_MAIL
+
     async def test_parallel_claimers_get_each_job_once(self, store: Store) -> None:
         for n in range(20):
             await add(store, f"index:{n}")

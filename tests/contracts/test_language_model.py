@@ -13,6 +13,7 @@ from adapters.http.openai_chat import OpenAiChat
 from application.ports.language_model import (
     NOT_AVAILABLE,
     LanguageModel,
+    Model,
     ModelFailed,
     ModelTimeout,
     ModelUnreachable,
@@ -294,3 +295,24 @@ async def test_a_model_that_takes_too_long_to_say_so_is_unwell(subject: Subject)
     async with asyncio.timeout(2.5):
         with pytest.raises(ModelTimeout):
             await subject.model.check()
+
+
+async def test_the_models_are_those_of_the_server_the_asked_one_marked(subject: Subject) -> None:
+    """A protocol without a list gives none."""
+    if isinstance(subject.model, FakeLanguageModel):
+        subject.model.listed = [Model("small-tutor", "tests", active=True)]
+    listed = await subject.model.models()
+    expected = [] if isinstance(subject.model, LlmService) else [Model("small-tutor", "tests", active=True)]
+    assert list(listed) == expected
+
+
+async def test_the_models_of_a_server_that_is_away_are_not_known(subject: Subject) -> None:
+    async with subject.go_away():
+        with pytest.raises(ModelUnreachable):
+            await subject.model.models()
+
+
+async def test_the_models_of_a_server_that_answers_wrongly_are_not_known(subject: Subject) -> None:
+    subject.ail(ModelFailed(), Fault(status=500, body=b"{}"))
+    with pytest.raises(ModelFailed):
+        await subject.model.models()

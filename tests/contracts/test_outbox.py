@@ -1,13 +1,14 @@
 """The queue of code mails."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
 
 from adapters.redis.keyed import Keyed
-from adapters.redis.mail import QUEUE, RedisMailbox, RedisOutbox
+from adapters.redis.mail import LATER, QUEUE, RedisMailbox, RedisOutbox
 from application.accounts.mails import already_registered_mail, code_mail
 from application.ports.mail import Mail, Outbox
 from domain.errors import StorageUnavailable
@@ -83,6 +84,30 @@ class TestOutbox:
         assert sorted(m.to for share in shares for m in share) == sorted(m.to for m in mails)
 
 
+class TestPutBack:
+    async def test_it_is_taken_again_after_a_while_and_holds_up_no_other(
+        self, outbox: Outbox, clock: FakeClock
+    ) -> None:
+        slow, other = a_mail("slow@example.org"), a_mail()
+        await outbox.put_back(slow, timedelta(seconds=0.3))
+        await outbox.post(other)
+        assert await outbox.take() == other
+        clock.pass_(timedelta(seconds=0.3))
+        await asyncio.sleep(0.35)
+        assert await outbox.take() == slow
+
+    async def test_it_keeps_its_age(self, outbox: Outbox, clock: FakeClock) -> None:
+        await outbox.put_back(a_mail(), timedelta(0))
+        clock.pass_(timedelta(seconds=301))
+        assert await taken(outbox, 1) == []
+
+    async def test_it_is_taken_once(self, outbox: Outbox) -> None:
+        for n in range(6):
+            await outbox.put_back(a_mail(f"user{n}@example.org"), timedelta(0))
+        shares = await asyncio.gather(*(taken(outbox, 2) for _ in range(3)))
+        assert len([mail for share in shares for mail in share]) == 6
+
+
 class TestInRedis:
     async def test_neither_code_nor_address_can_be_read(self, redis: Redis) -> None:
         await RedisOutbox(redis, cipher_of().cipher(), FakeClock()).post(a_mail())
@@ -105,12 +130,26 @@ class TestInRedis:
         assert await taken(outbox, 2) == []
         assert not await redis.exists(QUEUE)
 
+    async def test_what_was_queued_before_mails_had_html_is_still_read(self, redis: Redis) -> None:
+        cipher, old = cipher_of().cipher(), ["ann@example.org", "Code", "042042", START.isoformat(), True]
+        await redis.lpush(QUEUE, cipher.encrypt(json.dumps(old).encode()))
+        outbox = RedisOutbox(redis, cipher, FakeClock())
+        assert await outbox.take() == Mail("ann@example.org", "Code", "042042", START)
+
+    async def test_what_was_put_back_can_neither_be_read_nor_stays_for_ever(self, redis: Redis) -> None:
+        await RedisOutbox(redis, cipher_of().cipher(), FakeClock()).put_back(a_mail(), timedelta(seconds=60))
+        (raw,) = await redis.zrange(LATER, 0, -1)
+        assert b"042042" not in raw
+        assert 299 <= await redis.ttl(LATER) <= 300
+
     async def test_an_outage_is_told(self, no_redis: Redis) -> None:
         outbox = RedisOutbox(no_redis, cipher_of().cipher(), FakeClock())
         with pytest.raises(StorageUnavailable):
             await outbox.post(a_mail())
         with pytest.raises(StorageUnavailable):
             await outbox.take()
+        with pytest.raises(StorageUnavailable):
+            await outbox.put_back(a_mail(), timedelta(0))
 
 
 class TestMailbox:

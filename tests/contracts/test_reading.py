@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from application.ports.persistence import Account, MessageLine, SessionLine, Shelf
+from application.ports.persistence import Account, Credentials, MessageLine, SessionLine, Shelf
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
 from domain.document import FileId, FileKind, IndexState
 from domain.user import Role, Status, UserId
@@ -37,6 +37,39 @@ class TestAccount:
         assert await store.reading.account(ann) == Account(ann, "ann@example.org", Role.TUTOR, banned=False)
         assert await store.reading.account(ben) == Account(ben, "ben@example.org", Role.TUTOR, banned=True)
         assert await store.reading.account(NOBODY) is None
+
+    async def test_knows_since_when_tokens_count(self, store: Store) -> None:
+        ann = await someone(store)
+        async with store.work() as w:
+            user = await w.users.get(ann)
+            assert user is not None
+            user.revoke_tokens(START)
+            await w.commit()
+        account = await store.reading.account(ann)
+        assert account is not None
+        assert account.revoked(START)
+        assert not account.revoked(START + timedelta(seconds=1))
+
+    async def test_is_found_by_its_address(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben", Status.BANNED)
+        hash = a_user().password_hash
+        assert await store.reading.credentials("ann@example.org") == Credentials(ann, hash, banned=False)
+        assert await store.reading.credentials("ben@example.org") == Credentials(ben, hash, banned=True)
+        assert await store.reading.is_known("ann@example.org")
+        for stranger in ("nobody@example.org", "ANN@example.org", "%", ""):
+            assert await store.reading.credentials(stranger) is None
+            assert not await store.reading.is_known(stranger)
+
+    async def test_that_was_deleted_is_nobodys(self, store: Store) -> None:
+        ann = await someone(store)
+        async with store.work() as w:
+            user = await w.users.get(ann)
+            assert user is not None
+            user.bury(START)
+            await w.commit()
+        assert await store.reading.account(ann) is None
+        assert await store.reading.credentials("ann@example.org") is None
+        assert not await store.reading.is_known("ann@example.org")
 
 
 class TestHistory:

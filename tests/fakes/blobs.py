@@ -1,7 +1,7 @@
 """Blobs in memory."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ class FakeBlobs(Blobs):
         self.kept[name] = data
 
     @override
-    async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         data = self._data(name)[start:]
         data = data if length is None else data[:length]
         for at in range(0, len(data), PIECE):

@@ -41,6 +41,11 @@ class FakeCodes(Codes):
         return 0
 
     @override
+    async def end_wait(self, email: str) -> None:
+        self._reachable()
+        self._pauses.pop(email, None)
+
+    @override
     async def issue(self, email: str, purpose: Purpose) -> str:
         self._reachable()
         code = f"{100_000 + self.issued:06d}"
@@ -63,6 +68,20 @@ class FakeCodes(Codes):
             if issued.attempts >= ATTEMPTS:
                 del self._codes[key]
         return False
+
+    @override
+    async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:
+        self._reachable()
+        now = self.clock.now()
+        ends = {key: issued.until for key, issued in self._codes.items() if key[0] == email}
+        living = [key for key, until in ends.items() if until > now and now - (until - LIFE) >= older_than]
+        for key in living:
+            del self._codes[key]
+        paused = self._pauses.get(email, now)
+        if not (paused > now and now - (paused - PAUSE) >= older_than):
+            return len(living)
+        del self._pauses[email]
+        return len(living) + 1
 
     def _reachable(self) -> None:
         if self.down:

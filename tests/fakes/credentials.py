@@ -18,25 +18,29 @@ class FakePasswordHasher(PasswordHasher):
     strength: int = 2
     verified: list[str] = field(default_factory=list)  # the hash of each verification, or NOBODY
     hashed: int = 0
-    asked: asyncio.Event = field(default_factory=asyncio.Event)  # a verification has begun
+    asked: asyncio.Event = field(default_factory=asyncio.Event)  # some work has begun
     busy: asyncio.Event | None = None  # it lasts until this is set
 
     @override
     async def hash(self, password: str) -> str:
         self.hashed += 1
+        await self._at_work()
         return f"{self.strength}${self.hashed}${password}"
 
     @override
     async def verify(self, password: str, hash: str | None) -> bool:
         self.verified.append(hash or NOBODY)
-        self.asked.set()
-        if self.busy is not None:
-            await self.busy.wait()
+        await self._at_work()
         return hash is not None and hash.partition("$")[2].partition("$")[2] == password
 
     @override
     def outdated(self, hash: str) -> bool:
         return hash.partition("$")[0] != str(self.strength)
+
+    async def _at_work(self) -> None:
+        self.asked.set()
+        if self.busy is not None:
+            await self.busy.wait()
 
 
 LIFE = TokenLife(timedelta(hours=5), timedelta(days=7))

@@ -26,6 +26,7 @@ class FakeKnowledge(Knowledge):
     delay: float = 0.0
     indexed: dict[FileId, StoredFile] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)  # public documents that did not come through us
 
     @override
     async def index(self, file: StoredFile) -> None:
@@ -54,6 +55,12 @@ class FakeKnowledge(Knowledge):
         self._refuse()
         gone = self.indexed.pop(file.id, None)
         return Erased(chunks=len(self.texts.get(file.id, ()))) if gone else Erased()
+
+    @override
+    async def public_names(self) -> Sequence[str]:
+        self._refuse()
+        ours = [file.index_name for file in self.indexed.values() if file.public and file.index_name]
+        return [] if self.own else [*ours, *self.strangers]
 
     @override
     async def check(self) -> None:

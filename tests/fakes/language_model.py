@@ -1,10 +1,10 @@
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from itertools import count
 
 from typing_extensions import override
 
-from application.ports.language_model import LanguageModel, Prompt
+from application.ports.language_model import LanguageModel, Model, Prompt
 from domain.errors import DomainError
 
 
@@ -12,7 +12,8 @@ class FakeLanguageModel(LanguageModel):
     """Says its pieces, as far and as fast as it is let.
 
     `fails_with` is raised after `fails_after` pieces (None: after all of them). With `hold_after` n it falls
-    silent before piece n (0-based) until `release()`. `unwell` is what `check` raises.
+    silent before piece n (0-based) until `release()`. `unwell` is what `check` and `models` raise, `listed`
+    what there is.
     """
 
     def __init__(self, *pieces: str, name: str = "fake model") -> None:
@@ -22,6 +23,7 @@ class FakeLanguageModel(LanguageModel):
         self.fails_after: int | None = None
         self.hold_after: int | None = None
         self.unwell: DomainError | None = None
+        self.listed: list[Model] = []
         self.prompts: list[Prompt] = []  # one per stream that was begun
         self.said = 0  # pieces handed out, over all streams
         self.speaking = 0  # streams open now
@@ -59,3 +61,9 @@ class FakeLanguageModel(LanguageModel):
     async def check(self) -> None:
         if self.unwell:
             raise self.unwell
+
+    @override
+    async def models(self) -> Sequence[Model]:
+        if self.unwell:
+            raise self.unwell
+        return self.listed

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -16,15 +16,19 @@ from application.ports.persistence import (
     Account,
     ActionLog,
     Actor,
+    Credentials,
     Exports,
     FileLine,
     Files,
+    Inbox,
     JobQueue,
     Jobs,
     Listed,
     MessageLine,
     Messages,
+    NotificationLine,
     Notifications,
+    ProfileCard,
     Reading,
     SessionLine,
     Sessions,
@@ -49,7 +53,7 @@ from domain.errors import DomainError, StorageUnavailable
 from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind, JobState
 from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
-from domain.user import EmailTaken, Role, Status, User, UserId
+from domain.user import DEFAULT_PICTURE, EmailTaken, Role, Status, User, UserId
 
 
 @dataclass(slots=True)
@@ -274,6 +278,7 @@ class _Users(Users):
             "notifications": sum(note.user == id for note in tables.notifications),
             "tutor_requests": _drop(tables.tutor_requests, lambda r: r.user_id == id),
             "profiles": int(tables.users[id].profile is not None),
+            "safeguards": 0,  # only the LLM service writes them
         }
         tables.notifications = [note for note in tables.notifications if note.user != id]
         tables.users[id].profile = None
@@ -373,6 +378,20 @@ class _Messages(Messages):
     async def streaming(self) -> Sequence[Message]:
         await self.work.pause()
         return [m for m in self.work.tables.messages.values() if m.state is MessageState.STREAMING]
+
+    @override
+    async def replies_of(
+        self, owner: UserId, since: datetime, most: int
+    ) -> Sequence[tuple[SessionId, MessageId]]:
+        await self.work.pause()
+        tables = self.work.tables
+        his = {session.id for session in tables.sessions.values() if session.owner == owner}
+        replies = [
+            (m.session_id, m.id)
+            for m in tables.messages.values()
+            if m.session_id in his and m.speaker is Speaker.ASSISTANT and m.created_at > since
+        ]
+        return sorted(replies, key=lambda reply: -reply[1])[:most]
 
 
 def _variants(names: Iterable[str | None], name: str) -> set[str]:
@@ -486,6 +505,12 @@ class _TutorRequests(TutorRequests):
         return self.work.tables.tutor_requests.get(id)
 
     @override
+    async def requester(self, id: TutorRequestId) -> UserId | None:
+        await self.work.pause()
+        request = self.work.tables.tutor_requests.get(id)
+        return request.user_id if request else None
+
+    @override
     async def pending_of(self, user: UserId) -> TutorRequest | None:
         await self.work.pause()
         requests = self.work.tables.tutor_requests.values()
@@ -537,15 +562,25 @@ class _Jobs(Jobs):
             if row.dedup_key == dedup_key and row.unfinished:
                 row.payload = deepcopy(payload)
 
+    @override
+    async def cancel(self, dedup_key: str, now: datetime) -> bool:
+        await self.work.pause()
+        rows = [row for row in self.work.tables.jobs.values() if row.dedup_key == dedup_key]
+        for row in rows:
+            row.state = JobState.CANCELLED if row.unfinished else row.state
+        return not any(row.lease_until is not None and row.lease_until >= now for row in rows)
+
 
 @dataclass(frozen=True, slots=True)
 class FakeJobQueue(JobQueue):
     database: FakeDatabase
 
     @override
-    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
+    async def claim(
+        self, owner: str, now: datetime, lease: timedelta, kinds: Collection[JobKind] = tuple(JobKind)
+    ) -> Job | None:
         async with self.database.turn() as tables:
-            due = [row for row in tables.jobs.values() if _is_due(row, now)]
+            due = [row for row in tables.jobs.values() if row.kind in kinds and _is_due(row, now)]
             if not due:
                 return None
             row = min(due, key=lambda row: (row.run_at, row.id))
@@ -598,6 +633,42 @@ class FakeReading(Reading):
             return None
         banned = user.status is Status.BANNED
         return Account(user.id, user.email, user.role, banned, user.tokens_from)
+
+    @override
+    async def credentials(self, email: str) -> Credentials | None:
+        user = next((user for user in self._tables.users.values() if user.email == email), None)
+        return Credentials(user.id, user.password_hash, user.status is Status.BANNED) if user else None
+
+    @override
+    async def is_known(self, email: str) -> bool:
+        return await self.credentials(email) is not None
+
+    @override
+    async def profile(self, id: UserId) -> ProfileCard | None:
+        user = self._tables.users.get(id)
+        if user is None or user.deleted_at is not None or (shown := user.profile) is None:
+            return None
+        return ProfileCard(
+            id=user.id,
+            email=user.email,
+            username=shown.username,
+            full_name=shown.full_name,
+            avatar_url=shown.avatar_url or DEFAULT_PICTURE,
+            bio=shown.bio,
+            phone=shown.phone,
+            role=user.role,
+        )
+
+    @override
+    async def inbox(self, owner: UserId, limit: int, offset: int, *, unread_only: bool) -> Inbox:
+        mine = [note for note in reversed(self._tables.notifications) if note.user == owner]
+        unread = [note for note in mine if not note.is_read]
+        wanted = unread if unread_only else mine
+        lines = [
+            NotificationLine(n.id, n.title, n.message, n.type, n.is_read, n.at)
+            for n in wanted[offset : offset + limit]
+        ]
+        return Inbox(len(wanted), len(unread), lines)
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

@@ -119,6 +119,11 @@ class FakeReplyLogs(ReplyLogs):
         self._reachable()
         self.expiring.add(message)
 
+    @override
+    async def forget(self, messages: Sequence[MessageId]) -> int:
+        self._reachable()
+        return sum(self.kept.pop(message, None) is not None for message in set(messages))
+
     def _reachable(self) -> None:
         if self.down:
             raise StorageUnavailable

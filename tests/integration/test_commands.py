@@ -86,7 +86,7 @@ async def test_the_first_admin_is_made_before_the_first_start_and_can_log_in(tmp
     again = command(tmp_path, "create-admin", "head@school.org", "--password-stdin", given=f"{PASSWORD}\n")
     weak = command(tmp_path, "create-admin", "two@school.org", "--password-stdin", given="123456\n")
     assert (made.returncode, again.returncode, weak.returncode) == (0, 1, 1)
-    assert again.stderr.strip() == "This email is already registered."
+    assert again.stderr.strip() == "User already exists"
     assert weak.stderr.strip() == "Password must be between 8 and 128 characters"
 
     async with LlmServiceServer() as llm, served(tmp_path, LLM_URL=llm.url) as one:

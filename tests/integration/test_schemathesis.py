@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.integration.house import House, User
+from tests.integration.http.staff import staff
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
 
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).with_name("st")
+LEAVING = ["logout", "logoutAll"]
 
 
 async def schemathesis(user: User, *options: str) -> None:
@@ -38,11 +40,17 @@ async def ann(house: House, llm: LlmServiceServer) -> User:
 
 
 async def test_no_generated_request_finds_a_hole(ann: User, llm: LlmServiceServer) -> None:
-    await schemathesis(ann, "--exclude-operation-id", "logout", "--seed", "1")
+    without = [option for name in LEAVING for option in ("--exclude-operation-id", name)]
+    await schemathesis(ann, *without, "--seed", "1")
     llm.script = Script()
     assert (await ann.get("/api/chat/history")).status_code == 200
 
 
-async def test_logging_out_has_no_hole(ann: User) -> None:
+@pytest.mark.parametrize("name", LEAVING)
+async def test_logging_out_has_no_hole(ann: User, name: str) -> None:
     """By itself: afterwards its token opens nothing."""
-    await schemathesis(ann, "--include-operation-id", "logout")
+    await schemathesis(ann, "--include-operation-id", name)
+
+
+async def test_administration_has_no_hole(house: House) -> None:
+    await schemathesis(await staff(house), "--include-tag", "administration", "--seed", "1")

@@ -1,6 +1,7 @@
 """Argon2id off the event loop, a bounded number at a time."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -17,10 +18,17 @@ MEMORY_KIB, PASSES, LANES = 19456, 2, 1  # OWASP's cheaper setting
 T = TypeVar("T")
 
 
+def share_of(workers: int) -> int:
+    """How many hashes each of so many processes may compute at once, so that together they leave a core to
+    everything else (at least one must be allowed to each)."""
+    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1  # the former since Python 3.13
+    return max(1, (cores - 1) // workers)
+
+
 class Argon2Hasher(PasswordHasher):
     """`at_once` threads, so at most `at_once` × 19 MiB and as many cores are busy hashing."""
 
-    def __init__(self, at_once: int = 2) -> None:
+    def __init__(self, at_once: int) -> None:
         self._argon2 = Argon2(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
         self._nobody = self._argon2.hash("nobody has this password")

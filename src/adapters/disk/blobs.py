@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class DiskBlobs(Blobs):
             part.drop()
 
     @override
-    async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         with _translated():
             file = await _in_thread(_opened, self._place(name))
         try:

@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -12,6 +12,7 @@ from adapters.http.errors import BadAnswer, translated
 from adapters.http.replies import reply
 from application.ports.language_model import (
     LanguageModel,
+    Model,
     ModelFailed,
     ModelTimeout,
     ModelUnreachable,
@@ -61,6 +62,11 @@ class LlmService(LanguageModel):
             status, body = await whole(self.client, request, within_s=CHECK_S)
             if status != 200 or decoded(body, _Health).status not in ("healthy", "ok"):
                 raise BadAnswer(f"health {status}")
+
+    @override
+    async def models(self) -> Sequence[Model]:
+        await self.check()
+        return []  # the protocol has no list
 
     def _url(self, path: str) -> str:
         return self.base_url.rstrip("/") + path

@@ -1,5 +1,6 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 import msgspec
@@ -13,6 +14,7 @@ from adapters.http.errors import BadAnswer, translated
 from adapters.http.replies import reply
 from application.ports.language_model import (
     LanguageModel,
+    Model,
     ModelFailed,
     ModelTimeout,
     ModelUnreachable,
@@ -40,6 +42,8 @@ class _Chunk(Struct):
 
 class _Model(Struct):
     id: str
+    owned_by: object = None
+    created: object = None
 
 
 class _Models(Struct):
@@ -80,20 +84,45 @@ class OpenAiChat(LanguageModel):
         with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
             await self._first_listed()  # asked again each time: the server may have changed its model
 
+    @override
+    async def models(self) -> Sequence[Model]:
+        with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
+            listed = await self._listed()
+        asked = self.model or (listed[0].id if listed else "")
+        return [
+            Model(
+                storable(one.id),
+                storable(one.owned_by) if isinstance(one.owned_by, str) else "",
+                _moment(one.created),
+                active=one.id in (asked, f"{asked}:latest"),  # some servers add that to a bare name
+            )
+            for one in listed
+        ]
+
     async def _first_listed(self) -> str:
-        status, body = await whole(self.client, self._request("GET", "/models"), within_s=CHECK_S)
-        if status != 200:
-            raise BadAnswer(f"models {status}")
-        models = decoded(body, _Models).data
+        models = await self._listed()
         if not models:
             raise BadAnswer("no model")
         self._first = models[0].id
         return self._first
 
+    async def _listed(self) -> list[_Model]:
+        status, body = await whole(self.client, self._request("GET", "/models"), within_s=CHECK_S)
+        if status != 200:
+            raise BadAnswer(f"models {status}")
+        return decoded(body, _Models).data
+
     def _request(self, method: str, path: str, body: dict[str, object] | None = None) -> httpx.Request:
         headers = {"authorization": f"Bearer {self.api_key}"} if self.api_key else None
         url, timeout = self.base_url.rstrip("/") + path, patience(self.client, self.idle_s)
         return self.client.build_request(method, url, json=body, headers=headers, timeout=timeout)
+
+
+def _moment(created: object) -> datetime | None:
+    """What they call `created`: seconds since 1970, if it is that."""
+    if not isinstance(created, int) or isinstance(created, bool) or not 0 < created < 2**32:
+        return None
+    return datetime.fromtimestamp(created, UTC)
 
 
 def _turns(prompt: Prompt) -> list[dict[str, str]]:

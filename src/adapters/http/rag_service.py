@@ -40,6 +40,10 @@ class _Deleted(Struct):
     deleted_chunks: int
 
 
+class _Names(Struct):
+    files: list[object]
+
+
 class _Hits(Struct):
     hits: list[object]
 
@@ -54,6 +58,7 @@ class RagService(Knowledge):
     budget_s: float = 3.0
     upload_s: float = 300.0
     delete_s: float = 10.0
+    list_s: float = 10.0
     own: bool = False
 
     @override
@@ -135,6 +140,17 @@ class RagService(Knowledge):
                 raise BadAnswer(f"delete {status}")
             deleted = decoded(body, _Deleted)
         return Erased(pages=max(0, deleted.deleted_page_embs), chunks=max(0, deleted.deleted_chunks))
+
+    @override
+    async def public_names(self) -> Sequence[str]:
+        url, timeout = self._url("api", "public_files"), patience(self.client, self.list_s)
+        request = self.client.build_request("GET", url, timeout=timeout)
+        with _translated():
+            status, body = await whole(self.client, request, within_s=self.list_s)
+            if status != 200:
+                raise BadAnswer(f"public files {status}")
+            names = decoded(body, _Names).files
+        return [storable(name) for name in names if isinstance(name, str) and 0 < len(name) <= NAME_MAX]
 
     @override
     async def check(self) -> None:

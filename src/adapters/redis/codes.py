@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from redis.asyncio import Redis
 from typing_extensions import override
@@ -36,6 +37,18 @@ end
 return 0
 """
 
+# how long one is there already is what is missing of its life
+FORGET = """
+local gone = 0
+for i, key in ipairs(KEYS) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 and ARGV[i + 1] * 1000 - left >= tonumber(ARGV[1]) then
+    gone = gone + redis.call('DEL', key)
+  end
+end
+return gone
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RedisCodes(Codes):
@@ -44,11 +57,16 @@ class RedisCodes(Codes):
 
     @override
     async def wait(self, email: str) -> int:
-        key = f"code_wait:{self.keyed.hash(email)}"
+        key = self._pause(email)
         with translated():
             if await self.redis.set(key, 1, nx=True, ex=PAUSE_S):
                 return 0
             return max(1, await self.redis.ttl(key))
+
+    @override
+    async def end_wait(self, email: str) -> None:
+        with translated():
+            await self.redis.delete(self._pause(email))
 
     @override
     async def issue(self, email: str, purpose: Purpose) -> str:
@@ -66,8 +84,21 @@ class RedisCodes(Codes):
         with translated():
             return bool(await self.redis.eval(REDEEM, len(keys), *keys, ATTEMPTS, *hashes))
 
+    @override
+    async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:
+        keys = [self._key(email, purpose) for purpose in Purpose]
+        lives = [LIFE_S] * len(keys)
+        keys.append(self._pause(email))
+        lives.append(PAUSE_S)
+        age_ms = int(older_than.total_seconds() * 1000)
+        with translated():
+            return int(await self.redis.eval(FORGET, len(keys), *keys, age_ms, *lives))
+
     def _key(self, email: str, purpose: Purpose) -> str:
         return f"code:{purpose}:{self.keyed.hash(email)}"
+
+    def _pause(self, email: str) -> str:
+        return f"code_wait:{self.keyed.hash(email)}"
 
     def _hash(self, email: str, purpose: Purpose, code: str) -> str:
         return self.keyed.hash(purpose, email, code)

@@ -140,3 +140,10 @@ class RedisReplyLogs(ReplyLogs):
     async def expire(self, message: MessageId) -> None:
         with translated():
             await self.redis.expire(f"chat:events:{message}", EVENTS_LIFE_AFTER_END_S)
+
+    @override
+    async def forget(self, messages: Sequence[MessageId]) -> int:
+        if not messages:
+            return 0
+        with translated():
+            return int(await self.redis.unlink(*(f"chat:events:{message}" for message in messages)))

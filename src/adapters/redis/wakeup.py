@@ -16,15 +16,16 @@ class RedisWakeup(Wakeup):
     """One worker per ring: whoever pops the bell looks for the job. `redis` must allow slow answers."""
 
     redis: Redis
+    bell: str = BELL
 
     @override
     async def ring(self) -> None:
         with suppress(StorageUnavailable), translated():  # workers look into the database anyway
             async with self.redis.pipeline(transaction=False) as pipe:
-                _ = pipe.lpush(BELL, 1), pipe.ltrim(BELL, 0, 15), pipe.expire(BELL, 60)
+                _ = pipe.lpush(self.bell, 1), pipe.ltrim(self.bell, 0, 15), pipe.expire(self.bell, 60)
                 await pipe.execute()
 
     @override
     async def wait(self, seconds: float) -> None:
         with translated():
-            await self.redis.brpop([BELL], timeout=seconds)
+            await self.redis.brpop([self.bell], timeout=seconds)

@@ -44,6 +44,7 @@ def reading(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 def _tune(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we emit BEGIN ourselves
+    connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII alone
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -54,6 +55,10 @@ def _tune(connection: Any, _: object) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def _begin(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """The worker's side of the job table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from typing_extensions import override
 from adapters.sql import mapping as t
 from adapters.sql.work import connected
 from application.ports.persistence import JobQueue
-from domain.job import Job, JobId, JobState
+from domain.job import Job, JobId, JobKind, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,15 @@ class SqlJobQueue(JobQueue):
     reading: async_sessionmaker[AsyncSession]
 
     @override
-    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
+    async def claim(
+        self, owner: str, now: datetime, lease: timedelta, kinds: Collection[JobKind] = tuple(JobKind)
+    ) -> Job | None:
         j = t.jobs.c
         due = or_(
             and_(j.state == JobState.WAITING, j.run_at <= now),
             and_(j.state == JobState.RUNNING, j.lease_until < now),
         )
-        oldest = select(j.id).where(due).order_by(j.run_at, j.id).limit(1)
+        oldest = select(j.id).where(due, j.kind.in_(sorted(kinds))).order_by(j.run_at, j.id).limit(1)
         async with connected(self.reading) as session:  # an idle poll takes no write lock
             if (await session.execute(oldest)).first() is None:
                 return None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from typing_extensions import override
 
@@ -11,16 +11,20 @@ from adapters.sql import mapping as t
 from adapters.sql.work import connected
 from application.ports.persistence import (
     Account,
+    Credentials,
     FileLine,
+    Inbox,
     Listed,
     MessageLine,
+    NotificationLine,
+    ProfileCard,
     Reading,
     SessionLine,
     Shelf,
 )
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
 from domain.document import FileId, IndexState
-from domain.user import Status, UserId
+from domain.user import DEFAULT_PICTURE, Status, UserId
 
 _visible = or_(
     t.messages.c.role == Speaker.USER,
@@ -43,6 +47,54 @@ class SqlReading(Reading):
         if row is None:
             return None
         return Account(row.id, row.email, row.role, row.status is Status.BANNED, row.tokens_from)
+
+    @override
+    async def credentials(self, email: str) -> Credentials | None:
+        u = t.users.c
+        async with connected(self.sessions) as session:
+            row = (
+                await session.execute(select(u.id, u.password_hash, u.status).where(u.email == email))
+            ).first()
+        return Credentials(row.id, row.password_hash, row.status is Status.BANNED) if row else None
+
+    @override
+    async def is_known(self, email: str) -> bool:
+        async with connected(self.sessions) as session:
+            return bool((await session.execute(select(exists().where(t.users.c.email == email)))).scalar())
+
+    @override
+    async def profile(self, id: UserId) -> ProfileCard | None:
+        u, p = t.users.c, t.user_profiles.c
+        picture = func.coalesce(func.nullif(p.avatar_url, ""), DEFAULT_PICTURE)
+        card = (
+            select(u.id, u.email, p.username, p.full_name, picture, p.bio, p.phone, u.role)
+            .select_from(t.users.join(t.user_profiles, p.user_id == u.id))
+            .where(u.id == id, u.deleted_at.is_(None))
+        )
+        async with connected(self.sessions) as session:
+            row = (await session.execute(card)).first()
+        return ProfileCard(*row) if row else None
+
+    @override
+    async def inbox(self, owner: UserId, limit: int, offset: int, *, unread_only: bool) -> Inbox:
+        n = t.notifications.c
+        unread = n.is_read.is_(False)
+        counts = (
+            select(func.count().label("all"), func.count().filter(unread).label("unread"))
+            .where(n.user_id == owner)
+            .subquery()
+        )
+        wanted = select(n.id, n.title, n.message, n.type, n.is_read, n.created_at).where(n.user_id == owner)
+        if unread_only:
+            wanted = wanted.where(unread)
+        page = wanted.order_by(n.id.desc()).limit(limit).offset(offset).subquery()
+        both = select(counts, page).select_from(counts.outerjoin(page, true())).order_by(page.c.id.desc())
+        async with connected(self.sessions) as session:
+            rows = (await session.execute(both)).all()
+        total = rows[0].unread if unread_only else rows[0].all
+        return Inbox(
+            total, rows[0].unread, [NotificationLine(*row[2:]) for row in rows if row.id is not None]
+        )
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

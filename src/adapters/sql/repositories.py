@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 from typing_extensions import override
 
 from adapters.sql import mapping as t
@@ -27,7 +27,15 @@ from application.ports.persistence import (
     Users,
 )
 from domain.action_log import FIRST, ActionLine
-from domain.conversation import ChatSession, MemoryId, Message, MessageId, MessageState, SessionId
+from domain.conversation import (
+    ChatSession,
+    MemoryId,
+    Message,
+    MessageId,
+    MessageState,
+    SessionId,
+    Speaker,
+)
 from domain.document import FileId, IndexState, StoredFile
 from domain.export import Export, ExportId
 from domain.job import JobKind, JobState
@@ -47,16 +55,16 @@ class SqlUsers(Users):
 
     @override
     async def get(self, id: UserId) -> User | None:
-        user = await self._held(id)
+        user = await self._held(id, key_share=True)  # rows that point here may come meanwhile
         return user if user is not None and user.deleted_at is None else None
 
-    async def _held(self, id: UserId) -> User | None:
+    async def _held(self, id: UserId, *, key_share: bool) -> User | None:
         return await self.session.get(
             User,
             id,
-            options=[joinedload(User.profile)],  # type: ignore[arg-type]  # mapped imperatively
-            # rows that point here may come meanwhile
-            with_for_update={"of": [User], "key_share": True},
+            # a query of its own, once the row is held: the profile may have changed while we waited for it
+            options=[selectinload(User.profile)],  # type: ignore[arg-type]  # mapped imperatively
+            with_for_update={"of": [User], "key_share": key_share},
             populate_existing=True,
         )
 
@@ -85,6 +93,7 @@ class SqlUsers(Users):
             ("notifications", t.notifications),
             ("tutor_requests", t.tutor_requests),
             ("profiles", t.user_profiles),
+            ("safeguards", t.safeguards),
         ):
             gone = await self.session.execute(
                 delete(table).where(table.c.user_id == id).returning(table.c.id)
@@ -100,7 +109,7 @@ class SqlUsers(Users):
 
     @override
     async def buried(self, id: UserId) -> User | None:
-        user = await self._held(id)
+        user = await self._held(id, key_share=False)
         return user if user is not None and user.deleted_at is not None else None
 
     @override
@@ -175,6 +184,20 @@ class SqlMessages(Messages):
     async def streaming(self) -> Sequence[Message]:
         open_ones = select(Message).where(t.messages.c.state == MessageState.STREAMING)
         return (await self.session.scalars(open_ones.order_by(t.messages.c.id))).all()
+
+    @override
+    async def replies_of(
+        self, owner: UserId, since: datetime, most: int
+    ) -> Sequence[tuple[SessionId, MessageId]]:
+        m = t.messages.c
+        his = (
+            select(m.session_id, m.id)
+            .select_from(t.messages.join(t.sessions))
+            .where(t.sessions.c.user_id == owner, m.role == Speaker.ASSISTANT, m.created_at > since)
+            .order_by(m.id.desc())
+            .limit(most)
+        )
+        return [(SessionId(row.session_id), MessageId(row.id)) for row in await self.session.execute(his)]
 
 
 def _variants(name: str) -> re.Pattern[str]:
@@ -317,6 +340,11 @@ class SqlTutorRequests(TutorRequests):
         return await self.session.get(TutorRequest, id, with_for_update=True, populate_existing=True)
 
     @override
+    async def requester(self, id: TutorRequestId) -> UserId | None:
+        r = t.tutor_requests.c
+        return await self.session.scalar(select(r.user_id).where(r.id == id))
+
+    @override
     async def pending_of(self, user: UserId) -> TutorRequest | None:
         r = t.tutor_requests.c
         waiting = select(TutorRequest).where(r.user_id == user, r.status == RequestStatus.PENDING)
@@ -377,3 +405,14 @@ class SqlJobs(Jobs):
         await self.session.execute(
             update(t.jobs).where(j.dedup_key == dedup_key, unfinished).values(payload=payload)
         )
+
+    @override
+    async def cancel(self, dedup_key: str, now: datetime) -> bool:
+        j = t.jobs.c
+        unfinished = j.state.in_([JobState.WAITING, JobState.RUNNING])
+        await self.session.execute(
+            update(t.jobs).where(j.dedup_key == dedup_key, unfinished).values(state=JobState.CANCELLED)
+        )
+        # a lease outlives the cancellation: its holder learns of it when he renews
+        held = select(j.id).where(j.dedup_key == dedup_key, j.lease_until >= now)
+        return (await self.session.execute(held.limit(1))).first() is None

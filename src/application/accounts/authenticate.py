@@ -64,7 +64,7 @@ class Authenticate:
         if not await self.sessions.is_alive(claims, self.clock.now(), active=active):
             raise TokenDead
         account = await self.reading.account(claims.user)
-        if account is None or (account.tokens_from is not None and claims.auth_time < account.tokens_from):
+        if account is None or account.revoked(claims.auth_time):
             raise TokenDead
         if account.banned:
             raise AccountBanned

@@ -1,22 +1,28 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
-from application.ports.mail import Mailer, MailRefused, Outbox
+from application.ports.clock import Clock
+from application.ports.mail import Mail, Mailer, MailRefused, MailUndeliverable, Outbox
 from domain.errors import StorageUnavailable
 
 log = logging.getLogger(__name__)
 
-PAUSE_S = 1.0
+PAUSE_S, TRIES = 1.0, 5
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(seconds=60)
+NOW = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
-    """Empties the outbox; a mail that is refused is tried again until its code has expired."""
+    """Empties the outbox. A mail that is refused is tried again, ever more rarely, until its code has
+    expired; one that nobody will ever take is dropped."""
 
     outbox: Outbox
     mailer: Mailer
-    pause_s: float = PAUSE_S  # after a refusal or an outage
+    clock: Clock
+    pause_s: float = PAUSE_S  # while the outbox is away
 
     async def forever(self) -> None:
         while True:
@@ -32,12 +38,31 @@ class DeliverMail:
             return False
         try:
             await self.mailer.deliver(mail)
+        except MailUndeliverable as error:
+            log.error("a mail was given up", extra={"subject": mail.subject, "cause": _cause(error)})
+            return False
         except MailRefused as error:
-            log.warning("mail refused, will be tried again", extra={"cause": type(error.__cause__).__name__})
-            await self.outbox.post(mail)  # keeps its age, so it is dropped once its code is worthless
-            await asyncio.sleep(self.pause_s)
+            log.warning("mail refused, will be tried again", extra={"cause": _cause(error)})
+            await self._keep(mail, self._wait_for(mail))
             return False
         except BaseException:  # we are being stopped, or have a bug: somebody still waits for this code
-            await asyncio.shield(self.outbox.post(mail))
+            await asyncio.shield(self.outbox.put_back(mail, NOW))
             raise
         return True
+
+    def _wait_for(self, mail: Mail) -> timedelta:
+        """As long again as it has waited so far, so each wait is twice the one before."""
+        return min(max(self.clock.now() - mail.created_at, FIRST_WAIT), LONGEST_WAIT)
+
+    async def _keep(self, mail: Mail, wait: timedelta) -> None:
+        """With the outbox away, the mail stays in our hands for a while."""
+        for _ in range(TRIES):
+            try:
+                return await self.outbox.put_back(mail, wait)
+            except StorageUnavailable:
+                await asyncio.sleep(self.pause_s)
+        log.error("a mail was lost", extra={"subject": mail.subject})
+
+
+def _cause(error: MailRefused) -> str:
+    return type(error.__cause__).__name__

@@ -9,6 +9,7 @@ HOUR = timedelta(hours=1)
 
 LOGIN_PER_ACCOUNT = Limit("login", 10, QUARTER)
 LOGIN_PER_IP = Limit("login-ip", 100, QUARTER)
+OWNER_WARNED = Limit("login-warned", 1, QUARTER)  # of failed logins
 CODES_PER_IP = Limit("code-ip", 60, HOUR)
 CODES_PER_EMAIL = Limit("code", 10, HOUR)
 CODE_CHECKS = Limit("code-check", 20, QUARTER)

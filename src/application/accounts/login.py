@@ -1,16 +1,21 @@
+import logging
 from dataclasses import dataclass
 
 from application.accounts import limits
 from application.accounts.addresses import normalised
+from application.accounts.mails import failed_logins_mail
 from application.accounts.token_life import TokenLife
 from application.ports.clock import Clock
 from application.ports.credentials import PasswordHasher, Tokens
 from application.ports.login_sessions import LoginSessions
-from application.ports.persistence import WorkFactory
+from application.ports.mail import Outbox
+from application.ports.persistence import Credentials, Reading, WorkFactory
 from application.ports.throttle import Throttle
 from domain.errors import Invalid, RateLimited
 from domain.text import nfc
-from domain.user import PASSWORD_MAX, InvalidCredentials, User
+from domain.user import PASSWORD_MAX, AccountBanned, InvalidCredentials
+
+log = logging.getLogger(__name__)
 
 TOO_MANY = "Too many login attempts. Please try again later."
 
@@ -20,10 +25,12 @@ class Login:
     """Credentials in, token out; unknown address and wrong password are one refusal, in the same time."""
 
     work: WorkFactory
+    reading: Reading
     hasher: PasswordHasher
     tokens: Tokens
     sessions: LoginSessions
     throttle: Throttle
+    outbox: Outbox
     clock: Clock
     life: TokenLife
     single_session: bool
@@ -31,16 +38,19 @@ class Login:
     async def __call__(self, email: str, password: str, ip: str) -> str:
         address = self._address(email)
         await self._count(address, ip)
-        async with self.work() as w:
-            user = await w.users.by_email(address)
+        account = await self.reading.credentials(address)
         password = nfc(password)[: 4 * PASSWORD_MAX]  # longer ones are wrong, and cheap to refuse
-        if not await self.hasher.verify(password, user.password_hash if user else None) or user is None:
+        fits = await self.hasher.verify(password, account.password_hash if account else None)
+        if account is None or not fits:
+            log.info("login failed", extra={"user_id": account.id if account else None})
             raise InvalidCredentials
-        user.check_may_sign_in()
+        if account.banned:
+            log.info("login failed", extra={"user_id": account.id, "banned": True})
+            raise AccountBanned
         await self.throttle.forget(limits.LOGIN_PER_ACCOUNT, address)
         await self.throttle.give_back(limits.LOGIN_PER_IP, ip)
-        fresh = await self.hasher.hash(password) if self.hasher.outdated(user.password_hash) else None
-        return await self._sign_in(user, fresh)
+        fresh = await self.hasher.hash(password) if self.hasher.outdated(account.password_hash) else None
+        return await self._sign_in(account, fresh)
 
     @staticmethod
     def _address(email: str) -> str:
@@ -52,12 +62,19 @@ class Login:
     async def _count(self, address: str, ip: str) -> None:
         """Attempts count before they are judged, so that parallel ones cannot slip through."""
         if wait := await self.throttle.take(limits.LOGIN_PER_ACCOUNT, address):
+            await self._warn_owner(address)
             raise RateLimited(TOO_MANY, retry_after=wait)
         if wait := await self.throttle.take(limits.LOGIN_PER_IP, ip):
             await self.throttle.give_back(limits.LOGIN_PER_ACCOUNT, address)
             raise RateLimited(TOO_MANY, retry_after=wait)
 
-    async def _sign_in(self, verified: User, fresh_hash: str | None) -> str:
+    async def _warn_owner(self, address: str) -> None:
+        """Once per window, and with the same work for an address that nobody has."""
+        if not await self.throttle.take(limits.OWNER_WARNED, address):
+            known = await self.reading.is_known(address)
+            await self.outbox.post(failed_logins_mail(address, self.clock.now()), deliver=known)
+
+    async def _sign_in(self, verified: Credentials, fresh_hash: str | None) -> str:
         now = self.clock.now()
         async with self.work() as w:
             user = await w.users.get(verified.id)
@@ -68,6 +85,7 @@ class Login:
                 user.password_hash = fresh_hash
             await w.log.record(user, "login", user, now)
             await w.commit()
+        log.info("logged in", extra={"user_id": user.id})
         claims = self.life.first(user.id, auth_time, now)
         await self.sessions.open(claims, user.email, now, single=self.single_session)
         return self.tokens.sign(claims, user.email, user.role)

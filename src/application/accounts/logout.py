@@ -8,7 +8,7 @@ from application.ports.persistence import WorkFactory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logout:
-    """The token opens nothing any more; doing it twice is fine."""
+    """The token and its kin open nothing any more; doing it twice is fine."""
 
     work: WorkFactory
     sessions: LoginSessions
@@ -17,6 +17,7 @@ class Logout:
     async def __call__(self, claims: Claims) -> None:
         now = self.clock.now()
         was_alive = await self.sessions.is_alive(claims, now, active=False)
+        was_alive = was_alive or await self.sessions.successor_of(claims) is not None
         was_last = await self.sessions.close(claims)
         if not was_alive:
             return

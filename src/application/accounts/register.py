@@ -1,33 +1,27 @@
+import logging
 from dataclasses import dataclass
-from enum import StrEnum
 
 from application.accounts import limits
 from application.accounts.addresses import normalised
+from application.accounts.request_tutor import ask_admins
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.credentials import PasswordHasher
-from application.ports.persistence import Work, WorkFactory
+from application.ports.persistence import Reading, WorkFactory
 from application.ports.throttle import Throttle
 from domain.errors import RateLimited
-from domain.tutor_request import TutorRequest
+from domain.tutor_request import TutorSignup
 from domain.user import (
     EmailTaken,
     InvalidCode,
     Purpose,
     Role,
-    User,
     acceptable_password,
     new_user,
     requested_role,
 )
 
-
-class TutorSignup(StrEnum):
-    """What happens when a newcomer wants to be a tutor."""
-
-    APPROVAL = "approval"
-    OPEN = "open"
-    CLOSED = "closed"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +29,7 @@ class Register:
     """An address proven by a code becomes an account: a student's, unless tutors are let in at once."""
 
     work: WorkFactory
+    reading: Reading
     codes: Codes
     hasher: PasswordHasher
     throttle: Throttle
@@ -47,14 +42,14 @@ class Register:
         """Whether a tutor request now waits for an admin. A code is consumed only by what else is valid."""
         address, wanted = normalised(email), requested_role(role)
         password = acceptable_password(password, address, self.common_passwords)
-        async with self.work() as w:
-            known = await w.users.by_email(address) is not None
+        known = await self.reading.is_known(address)
         if known and not self.hide_existing:
             raise EmailTaken
         if wait := await self.throttle.take(limits.CODE_CHECKS, address):
             raise RateLimited(retry_after=wait)
         hash = await self.hasher.hash(password)
         if not await self.codes.redeem(address, [Purpose.REGISTER], code) or known:
+            log.info("code refused", extra={"purpose": Purpose.REGISTER})
             raise InvalidCode
         return await self._store(address, hash, wanted)
 
@@ -67,13 +62,6 @@ class Register:
             await w.flush()
             await w.log.record(user, "create", user, user.created_at, {"role": user.role.value})
             if asks:
-                await self._ask_admins(w, user)
+                await ask_admins(w, user, "", user.created_at)
             await w.commit()
         return asks
-
-    async def _ask_admins(self, w: Work, user: User) -> None:
-        now = user.created_at
-        w.tutor_requests.add(TutorRequest(user_id=user.id, reason="", created_at=now))
-        for admin in await w.users.with_role(Role.ADMIN):
-            message = f"{user.email} asks to become a tutor."
-            await w.notifications.add(admin.id, "New tutor request", message, "info", now)

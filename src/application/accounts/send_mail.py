@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from application.ports.clock import Clock
-from application.ports.mail import Mail, Mailer, MailRefused
+from application.ports.mail import Mail, Mailer, MailRefused, MailUndeliverable
 from application.ports.persistence import Work
 from domain.job import JobKind
 
@@ -28,19 +28,20 @@ async def post(w: Work, mail: Mail) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMail:
-    """Delivers a queued mail; one that nobody takes for `retry_for` is given up."""
+    """Delivers a queued mail; one that nobody takes for `retry_for`, or ever will, is given up."""
 
     mailer: Mailer
     clock: Clock
     retry_for: timedelta
 
     async def __call__(self, payload: dict[str, Any]) -> None:
-        """Raises MailRefused while it is worth another try."""
+        """Raises MailRefused while another try makes sense."""
         created_at = datetime.fromisoformat(payload["created_at"])
         mail = Mail(payload["to"], payload["subject"], payload["text"], created_at, payload["html"])
         try:
             await self.mailer.deliver(mail)
-        except MailRefused:
-            if self.clock.now() - created_at < self.retry_for:
+        except MailRefused as refusal:
+            worthless = isinstance(refusal, MailUndeliverable)
+            if not worthless and self.clock.now() - created_at < self.retry_for:
                 raise
-            log.error("a mail was given up", extra={"subject": mail.subject})
+            log.error("a mail was given up", extra={"subject": mail.subject, "undeliverable": worthless})

@@ -1,9 +1,9 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import override
 
-from application.ports.language_model import LanguageModel, ModelUnreachable, Prompt
+from application.ports.language_model import LanguageModel, Model, ModelUnreachable, Prompt
 
 
 @dataclass(slots=True)
@@ -19,4 +19,8 @@ class AbsentModel(LanguageModel):
 
     @override
     async def check(self) -> None:
+        raise ModelUnreachable
+
+    @override
+    async def models(self) -> Sequence[Model]:
         raise ModelUnreachable

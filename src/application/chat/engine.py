@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from application.chat.reply import STORED_AS, Reply, ReplyState
@@ -47,6 +48,14 @@ class Answers(Protocol):
         ...
 
 
+class Kept(Enum):
+    """Where a reply's text is in the end."""
+
+    BY_US = auto()
+    BY_ANOTHER = auto()  # a worker took us for dead and has settled this reply
+    NOWHERE = auto()  # its session or its user was deleted meanwhile
+
+
 class Replies:
     """The replies of this process. `open` before the first question, `drain` before the end."""
 
@@ -80,7 +89,7 @@ class Replies:
         """Begin to answer. Raises ShuttingDown once draining has begun."""
         if self.draining:
             raise ShuttingDown
-        running = RunningReply(Reply(question.session, message), run)
+        running = RunningReply(Reply(question.session, message), run, question.user)
         self._running[message] = running
         running.task = asyncio.create_task(self._generate(running, question), name=f"reply-{message}")
         return running
@@ -91,6 +100,12 @@ class Replies:
 
     def has(self, message: MessageId) -> bool:
         return message in self._running
+
+    def stop_user(self, user: UserId) -> None:
+        """End whatever this process is generating for the user."""
+        for running in list(self._running.values()):
+            if running.user == user:
+                running.stop()
 
     async def let_go(self, run: Run) -> None:
         """The session is free; where that cannot be said now, it is said as soon as it can: a run that stays
@@ -139,11 +154,13 @@ class Replies:
 
     async def _finish(self, running: RunningReply, outcome: ReplyState, refusal: DomainError | None) -> None:
         """Store, then tell the readers, then tidy up."""
-        reply = running.reply
+        reply, kept = running.reply, Kept.BY_US
         try:
-            stored = await self._store(reply, outcome)
-            if not stored:  # another worker took us for dead and has settled this reply
+            kept = await self._store(reply, outcome)
+            if kept is Kept.BY_ANOTHER:
                 refusal = refusal or DomainError()
+            elif kept is Kept.NOWHERE:  # nobody's fault: it ends as if it had been stopped
+                outcome, refusal = ReplyState.INTERRUPTED, None
         except DomainError as error:
             refusal = error
         except Exception:
@@ -158,13 +175,16 @@ class Replies:
         running.changed()
         try:
             with suppress(StorageUnavailable):  # the copy is for resuming only
-                await self._copy([running])
-                await self._logs.expire(reply.message)
+                if kept is Kept.NOWHERE:
+                    await self._logs.forget([reply.message])
+                else:
+                    await self._copy([running])
+                    await self._logs.expire(reply.message)
             await self.let_go(running.run)
         finally:
             del self._running[reply.message]
 
-    async def _store(self, reply: Reply, outcome: ReplyState) -> bool:
+    async def _store(self, reply: Reply, outcome: ReplyState) -> "Kept":
         text = reply.text
         for attempt in range(1, SAVE_TRIES + 1):
             try:
@@ -172,8 +192,11 @@ class Replies:
                     settled = await w.messages.settle(reply.message, STORED_AS[outcome], text, reply.sources)
                     if settled and text:
                         await w.sessions.count_message(reply.session, self._clock.now())
+                    gone = not settled and await w.messages.get(reply.message) is None
                     await w.commit()
-                return settled
+                if settled:
+                    return Kept.BY_US
+                return Kept.NOWHERE if gone else Kept.BY_ANOTHER
             except StorageUnavailable:
                 if attempt == SAVE_TRIES:
                     raise

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from application.chat.reply import Reply, ReplyState
 from application.ports.replies import Run
+from domain.user import UserId
 
 
 @dataclass(eq=False, slots=True)
@@ -14,6 +15,7 @@ class RunningReply:
 
     reply: Reply
     run: Run
+    user: UserId
     readers: int = 0
     mirrored: int = 0  # how many events of the log have a copy elsewhere
     task: "asyncio.Task[None] | None" = None

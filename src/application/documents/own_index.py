@@ -74,6 +74,10 @@ class OwnIndex(Knowledge):
         return Erased(chunks=await self.passages.erase(file.id))
 
     @override
+    async def public_names(self) -> Sequence[str]:
+        return []
+
+    @override
     async def check(self) -> None:
         await self.embedder.embed(["ready?"])
 

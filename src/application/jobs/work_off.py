@@ -26,8 +26,8 @@ GivingUp = Callable[[dict[str, object]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOff:
-    """Takes jobs one after another. `doing` maps each kind to what does it, given the payload and whether
-    this is the last try; it must be safe to run twice."""
+    """Takes jobs of the kinds in `doing` one after another. `doing` maps each kind to what does it, given the
+    payload and whether this is the last try; it must be safe to run twice."""
 
     queue: JobQueue
     wakeup: Wakeup
@@ -48,7 +48,7 @@ class WorkOff:
 
     async def one(self) -> bool:
         """Whether there was a job to do."""
-        job = await self.queue.claim(self.worker, self.clock.now(), LEASE)
+        job = await self.queue.claim(self.worker, self.clock.now(), LEASE, self.doing.keys())
         if job is None:
             return False
         if (

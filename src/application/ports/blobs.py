@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,7 @@ class Blobs(Protocol):
         """Keep the content durably under a fresh name; a failure half-way leaves nothing behind."""
         ...
 
-    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """The bytes in pieces of bounded size. Raises BlobNotFound."""
         ...
 

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from domain.user import Purpose
@@ -11,10 +12,19 @@ class Codes(Protocol):
         """Start the pause between two codes for an address: 0 when it began now, else the seconds left."""
         ...
 
+    async def end_wait(self, email: str) -> None:
+        """The pause is over at once: no code was sent."""
+        ...
+
     async def issue(self, email: str, purpose: Purpose) -> str:
         """A fresh code that replaces the former one; lives 300 s and through 5 attempts."""
         ...
 
     async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> bool:
         """Check and consume in one step. A wrong guess costs an attempt; the fifth destroys the code."""
+        ...
+
+    async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:
+        """Of the codes for this address, and the pause between two, those that began longer ago than that
+        are gone; how many they were. Younger ones may be for somebody new."""
         ...

@@ -44,6 +44,12 @@ class Knowledge(Protocol):
         """Remove every trace of the file; forgetting what is not there changes nothing."""
         ...
 
+    async def public_names(self) -> Sequence[str]:
+        """What an index of somebody else's has in its public base, by index names; empty for our own, which
+        has nothing that we have no row for. Raises KnowledgeUnreachable, KnowledgeTimeout,
+        KnowledgeFailed."""
+        ...
+
     async def check(self) -> None:
         """Returns when it can be asked; raises KnowledgeUnreachable, KnowledgeTimeout or KnowledgeFailed."""
         ...

@@ -1,5 +1,6 @@
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from domain.conversation import MemoryId
@@ -42,6 +43,21 @@ class Prompt:
     max_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something that can be asked under its name. `active`: it is what answers."""
+
+    name: str
+    owner: str = ""
+    created_at: datetime | None = None
+    active: bool = False
+
+    @property
+    def version(self) -> str:
+        """What stands behind the colon, as in `llama3.1:8b-instruct-q4_K_M`."""
+        return self.name.partition(":")[2]
+
+
 class LanguageModel(Protocol):
     """Whoever answers. Adapters retry nothing once a request was sent."""
 
@@ -58,4 +74,9 @@ class LanguageModel(Protocol):
 
     async def check(self) -> None:
         """Returns when the model can be asked within 2 s; raises as `stream` does."""
+        ...
+
+    async def models(self) -> Sequence[Model]:
+        """What the model server says it has; empty when its protocol has no such list. Raises as `check`
+        does."""
         ...

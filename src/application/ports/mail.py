@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from domain.errors import Unavailable
@@ -15,7 +15,11 @@ class Mail:
 
 
 class MailRefused(Unavailable):
-    """The mail server cannot be reached or will not take the mail."""
+    """The mail server cannot be reached or will not take the mail now."""
+
+
+class MailUndeliverable(MailRefused):
+    """Nor will it ever: its recipient does not exist, or it is no mail."""
 
 
 class Outbox(Protocol):
@@ -30,12 +34,17 @@ class Outbox(Protocol):
         """The next mail to deliver, waiting up to a few seconds for one."""
         ...
 
+    async def put_back(self, mail: Mail, wait: timedelta) -> None:
+        """A mail that was taken and not delivered: it is taken again once `wait` is over, or dropped if it is
+        too old by then. Meanwhile it holds up no other."""
+        ...
+
 
 class Mailer(Protocol):
     """Delivers one mail: over SMTP, or into the development mailbox."""
 
     async def deliver(self, mail: Mail) -> None:
-        """Raises MailRefused."""
+        """Raises MailRefused; MailUndeliverable when another try cannot help."""
         ...
 
 

@@ -1,6 +1,6 @@
 """What the database keeps. Everything here happens inside a unit of work and counts only once committed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,11 +36,13 @@ class Users(Protocol):
 
     async def forget_rows(self, id: UserId, now: datetime) -> Mapping[str, int]:
         """Delete what the account has in the database alone: chat sessions with their messages,
-        notifications, tutor requests, the profile; how many of each. Its personal files get a tombstone."""
+        notifications, tutor requests, the profile, what the LLM service noted; how many of each. Its personal
+        files get a tombstone."""
         ...
 
     async def buried(self, id: UserId) -> User | None:
-        """A deleted account whose row is still there."""
+        """A deleted account whose row is still there. Until the unit of work ends nothing new can come to
+        belong to it."""
         ...
 
     async def remove(self, id: UserId) -> None:
@@ -83,6 +85,12 @@ class Messages(Protocol):
 
     async def streaming(self) -> Sequence[Message]:
         """The replies nobody has completed yet, of all workers."""
+        ...
+
+    async def replies_of(
+        self, owner: UserId, since: datetime, most: int
+    ) -> Sequence[tuple[SessionId, MessageId]]:
+        """The replies to the owner that were begun after `since`, newest first."""
         ...
 
 
@@ -169,6 +177,10 @@ class TutorRequests(Protocol):
         """The request, held until the unit of work ends."""
         ...
 
+    async def requester(self, id: TutorRequestId) -> UserId | None:
+        """Whose request it is; holds nothing. Hold him before his request, as whoever changes him does."""
+        ...
+
     async def pending_of(self, user: UserId) -> TutorRequest | None: ...
 
 
@@ -194,6 +206,11 @@ class Jobs(Protocol):
 
     async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
         """Another payload for the unfinished job: what its next try should know."""
+        ...
+
+    async def cancel(self, dedup_key: str, now: datetime) -> bool:
+        """The unfinished job is not begun any more. False while somebody may still be working on it: he has
+        not noticed yet, or it was just being ended."""
         ...
 
 
@@ -228,8 +245,10 @@ class WorkFactory(Protocol):
 class JobQueue(Protocol):
     """The worker's side of the `job` table. Each call is its own short transaction."""
 
-    async def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
-        """The next due job, ours for the lease; also one whose holder let its lease lapse."""
+    async def claim(
+        self, owner: str, now: datetime, lease: timedelta, kinds: Collection[JobKind] = tuple(JobKind)
+    ) -> Job | None:
+        """The next due job of these kinds, ours for the lease; also one whose holder let its lease lapse."""
         ...
 
     async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
@@ -307,6 +326,52 @@ class Account:
     banned: bool
     tokens_from: datetime | None = None  # tokens of logins before this moment open nothing
 
+    def revoked(self, auth_time: datetime) -> bool:
+        """Whether the tokens of a login at that moment open nothing any more."""
+        return self.tokens_from is not None and auth_time < self.tokens_from
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a login is checked against."""
+
+    id: UserId
+    password_hash: str
+    banned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileCard:
+    """What a user shows of himself."""
+
+    id: UserId
+    email: str
+    username: str
+    full_name: str
+    avatar_url: str
+    bio: str
+    phone: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationLine:
+    id: int
+    title: str
+    message: str
+    type: str
+    is_read: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A page of notifications, and how many there are in all."""
+
+    total: int
+    unread: int
+    items: Sequence[NotificationLine]
+
 
 class Reading(Protocol):
     """Lists for screens, straight from the database; nothing here is ever changed or saved."""
@@ -314,6 +379,24 @@ class Reading(Protocol):
     async def account(self, id: UserId) -> Account | None:
         """Role, ban and revocation in one query, for the guard of every request; None also for a deleted
         account."""
+        ...
+
+    async def credentials(self, email: str) -> Credentials | None:
+        """Of the account of a normalised address, in one light query: who measures how long it takes does
+        not learn whether there is one."""
+        ...
+
+    async def is_known(self, email: str) -> bool:
+        """Whether a normalised address has an account; as light."""
+        ...
+
+    async def profile(self, id: UserId) -> ProfileCard | None:
+        """In one query; None for an account without a profile, and for none."""
+        ...
+
+    async def inbox(self, owner: UserId, limit: int, offset: int, *, unread_only: bool) -> Inbox:
+        """The owner's notifications, newest first, in one query. `total` counts what is asked for, `unread`
+        all that are unread."""
         ...
 
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

@@ -25,3 +25,7 @@ class Pictures(Protocol):
     def of(self, user: UserId) -> AsyncIterator[str]:
         """The names of every picture of the user's that is kept, also such that no profile names any more."""
         ...
+
+    async def tidy(self, user: UserId, current: str) -> None:
+        """Remove every picture of the user's but the current one and such as may just be coming in."""
+        ...

@@ -74,3 +74,7 @@ class ReplyLogs(Protocol):
     async def expire(self, message: MessageId) -> None:
         """The reply has ended: keep its events ten more minutes."""
         ...
+
+    async def forget(self, messages: Sequence[MessageId]) -> int:
+        """Nothing is kept of these replies any more; of how many something was."""
+        ...

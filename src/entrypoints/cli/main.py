@@ -15,6 +15,7 @@ COMMANDS = {
     "worker": "worker",
     "demo": "demo",
     "create-admin": "create_admin",
+    "audit": "audit",
     "migrate": "migrate",
     "settings": "settings",
     "models": "models",

@@ -13,11 +13,15 @@ from litestar.exceptions import HTTPException
 
 from domain.errors import DomainError
 from entrypoints.http.controllers.accounts import AccountsController
+from entrypoints.http.controllers.admin import AdminController
+from entrypoints.http.controllers.admin_users import AdminUsersController
 from entrypoints.http.controllers.chat import ChatController
 from entrypoints.http.controllers.development import DevelopmentController
 from entrypoints.http.controllers.documents import DocumentsController
 from entrypoints.http.controllers.health import HealthController
 from entrypoints.http.controllers.pages import PagesController
+from entrypoints.http.controllers.personal_data import PersonalDataController
+from entrypoints.http.controllers.profile import ProfileController
 from entrypoints.http.documentation import openapi_config
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import refuse, refuse_bug, refuse_framework
@@ -36,10 +40,14 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
     """The routes with everything they need. Raises RouteWithoutPolicy."""
     controllers = [
         AccountsController,
+        AdminController,
+        AdminUsersController,
         ChatController,
         DocumentsController,
         HealthController,
         PagesController,
+        PersonalDataController,
+        ProfileController,
         *([DevelopmentController] if mailbox else []),
     ]
     app = Litestar(

@@ -15,8 +15,8 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 
 from application.ports.blobs import BlobStoreUnavailable
 from domain.conversation import MAX_ID
-from domain.errors import Invalid, InvalidField, MissingField
-from domain.text import require_storable
+from domain.errors import Invalid, InvalidField, MissingField, NotFound
+from domain.text import nfc, require_storable
 from entrypoints.http.errors import UnsupportedMediaType
 
 MAX_PARTS = 64
@@ -243,9 +243,25 @@ def query(request: AnyRequest, name: str) -> str | None:
     return values.get(name) or values.get(f"params[{name}]") or None
 
 
-def paging(request: AnyRequest, default: int, cap: int) -> tuple[int, int]:
+def query_text(request: AnyRequest, name: str) -> str | None:
+    """A query value as text in NFC; what cannot be stored is refused."""
+    value = query(request, name)
+    return nfc(require_storable(value, f"Invalid value for '{name}'")) if value else None
+
+
+def path_id(text: str, refusal: type[NotFound] = NotFound) -> int:
+    """A number in a path, leading zeros allowed; what is none, 0 or too large names nothing."""
+    if not text.isascii() or not text.isdigit():
+        raise refusal
+    digits = text.lstrip("0")
+    if not digits or len(digits) > 19 or int(digits) > MAX_ID:
+        raise refusal
+    return int(digits)
+
+
+def paging(request: AnyRequest, default: int, cap: int, limit: str = "limit") -> tuple[int, int]:
     """`page` and `limit`: never an error, always within bounds."""
-    return _clamped(query(request, "page"), 1, MAX_ID // cap), _clamped(query(request, "limit"), default, cap)
+    return _clamped(query(request, "page"), 1, MAX_ID // cap), _clamped(query(request, limit), default, cap)
 
 
 def _clamped(value: str | None, default: int, cap: int) -> int:

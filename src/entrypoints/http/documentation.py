@@ -53,6 +53,15 @@ def optional_text(description: str, default: str) -> Schema:
     return Schema(type=NULLABLE_TEXT, description=description, default=default)
 
 
+def at_most(length: int) -> Schema:
+    """A text of bounded length, or nothing."""
+    return Schema(type=NULLABLE_TEXT, max_length=length)
+
+
+def flag(default: bool) -> Schema:
+    return Schema(type=OpenAPIType.BOOLEAN, default=default)
+
+
 def clamped(default: int, most: int) -> Schema:
     """A number that is brought within its bounds, never refused."""
     return Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=most, default=default)
@@ -60,10 +69,12 @@ def clamped(default: int, most: int) -> Schema:
 
 HEADERS = {
     "X-Request-Id": ("Names this answer in the logs; yours, if it matches `[A-Za-z0-9-]{8,64}`.", TEXT),
+    "X-New-Token": ("Use this token from now on; the one you sent ends soon.", TEXT),
     "Retry-After": ("Seconds after which trying again makes sense.", Schema(type=OpenAPIType.INTEGER)),
     "X-Total-Count": ("How many there are on all pages.", Schema(type=OpenAPIType.INTEGER)),
     "X-Session-Id": ("The chat session that the answer belongs to.", ID),
     "X-Message-Id": ("The message that the answer becomes.", ID),
+    "Content-Disposition": ("The name of the file.", TEXT),
 }
 
 _MEANING = {
@@ -117,10 +128,14 @@ def parameter(schema: Schema, description: str, *, required: bool = False) -> tu
     return schema, description, required
 
 
-def paged(default: int, most: int) -> dict[str, tuple[Schema, str, bool]]:
+def path_number(description: str) -> tuple[Schema, str, bool]:
+    return parameter(ID, description, required=True)
+
+
+def paged(default: int, most: int, limit: str = "limit") -> dict[str, tuple[Schema, str, bool]]:
     return {
         "page": parameter(clamped(1, MAX_ID // most), "From 1."),
-        "limit": parameter(
+        limit: parameter(
             clamped(default, most), "How many at most; brought within its bounds, never refused."
         ),
     }
@@ -129,25 +144,29 @@ def paged(default: int, most: int) -> dict[str, tuple[Schema, str, bool]]:
 def operation(
     body: RequestBody | None = None,
     *,
+    path: Mapping[str, tuple[Schema, str, bool]] | None = None,
     query: Mapping[str, tuple[Schema, str, bool]] | None = None,
     tells: Sequence[str] = (),
     events: Schema | None = None,
 ) -> type[Operation]:
-    """An operation with a body and a query that we read by hand; `tells` names headers of its success, whose
-    `events` are a stream. Every query parameter may also be sent as `params[name]`."""
+    """An operation with a body, a path and a query that we read by hand; `tells` names headers of its
+    success, whose `events` are a stream. Every query parameter may also be sent as `params[name]`."""
 
     @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
             self.request_body = body
             self.parameters = [
-                Parameter(name, "query", schema, description=description, required=required)
-                for name, (schema, description, required) in (query or {}).items()
+                Parameter(name, where, schema, description=description, required=required)
+                for where, described in (("path", path), ("query", query))
+                for name, (schema, description, required) in (described or {}).items()
             ] or None
-            for status, response in (self.responses or {}).items():
+            responses = self.responses or {}
+            for status, response in responses.items():
                 if isinstance(response, Reference):
                     continue
                 names = ["X-Request-Id", *(tells if status.startswith("2") else ())]
+                names += ["X-New-Token"] if "422" in responses else []  # it takes a token
                 names += ["Retry-After"] if status in _MAY_SAY_WHEN else []
                 response.headers = {name: Reference(f"#/components/headers/{name}") for name in names}
                 if events and (stream := (response.content or {}).get("text/event-stream")):
@@ -196,8 +215,11 @@ def openapi_config(version: str) -> OpenAPIConfig:
         ),
         tags=[
             Tag("accounts", "Registration, login, logout."),
+            Tag("administration", "Accounts, tutor requests, models, knowledge, and who did what."),
             Tag("chat", "Sessions, messages, and answers as they are written."),
             Tag("documents", "Files that people bring."),
+            Tag("personal data", "A copy of everything, and the end of it."),
+            Tag("profile", "What people show of themselves, and what they are told."),
             Tag("health", "Is the service alive, ready, healthy?"),
         ],
         operation_id_creator=operation_id,

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from structlog.contextvars import bound_contextvars
+
 from domain.document import MB
 from domain.errors import TooLarge
 from entrypoints.http.errors import FRAMEWORK, body_of
@@ -32,6 +34,7 @@ LIMITS = {  # contract 1.4; everything else is a JSON route
     "/api/chat": MB,
     "/api/chat/stream": MB,
     "/api/chat/upload": 51 * MB,
+    "/api/user/avatar": 6 * MB,
 }
 JSON_LIMIT = 256 * KB
 LINGER_BYTES, LINGER_S = 64 * MB, 5.0
@@ -67,13 +70,14 @@ class Edge:
         exchange = Exchange(self, scope, request_id, headers.get(b"origin", b"").decode("latin-1"), send)
         comes = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
         body = Body(receive, LIMITS.get(scope["path"], JSON_LIMIT), comes)
-        try:
-            await self._serve(scope, body, exchange, headers)
-        except Exception as error:  # the edge of the process towards HTTP
-            log.error("a bug", exc_info=error, extra={"request_id": request_id})
-            await exchange.answer(500, "Internal Server Error", "internal")
-        finally:
-            exchange.log()
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._serve(scope, body, exchange, headers)
+            except Exception as error:  # the edge of the process towards HTTP
+                log.error("a bug", exc_info=error)
+                await exchange.answer(500, "Internal Server Error", "internal")
+            finally:
+                exchange.log()
         if b"expect" not in headers:  # who waits for our word before the body sends none after a refusal
             await body.drain()
 
@@ -94,6 +98,7 @@ class Edge:
             await exchange.answer(413, *FRAMEWORK[413])
             return
         if scope["method"] == "HEAD":
+            scope["state"]["head"] = True
             scope["method"] = "GET"
         await self.app(scope, body, exchange.send)
 
@@ -108,6 +113,11 @@ class Edge:
         if origin in self.origins:
             return [(b"access-control-allow-origin", origin.encode("latin-1")), exposed, vary]
         return [vary]
+
+
+def wants_head(scope: Any) -> bool:
+    """Whether the request that looks like a GET is a HEAD: what must not happen without a body, must not."""
+    return bool(scope["state"].get("head"))
 
 
 class Exchange:
@@ -161,7 +171,6 @@ class Exchange:
                 "path": self._scope["path"],
                 "status": self._status,
                 "ms": round((time.perf_counter() - self._began) * 1000, 1),
-                "request_id": self._request_id,
             },
         )
 
@@ -174,6 +183,8 @@ class Exchange:
         ]
         if b"cache-control" not in present:
             extra.append((b"cache-control", b"no-store"))
+        if successor := self._scope["state"].get("successor"):
+            extra.append((b"x-new-token", successor.token.encode()))
         return extra + self._edge.cors(self._scope["path"], self._origin)
 
 

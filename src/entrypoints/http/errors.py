@@ -52,6 +52,9 @@ FRAMEWORK = {
 }
 
 
+_WATCHED = {403: "denied", 429: "limit hit"}  # who is told no so often may be up to something
+
+
 class UnsupportedMediaType(Invalid):
     code = "unsupported_media_type"
 
@@ -82,6 +85,8 @@ def refuse(request: Request[Any, Any, Any], error: DomainError) -> Response[dict
         log.warning(
             "refused", extra={"status": status, "error": type(error).__name__, "cause": _cause(error)}
         )
+    if event := _WATCHED.get(status):
+        log.info(event, extra={"user_id": _user_of(request)})
     headers = {}
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
@@ -90,6 +95,11 @@ def refuse(request: Request[Any, Any, Any], error: DomainError) -> Response[dict
         headers["WWW-Authenticate"] = "Bearer"
     content = body_of(error.msg, error.code, request_id_of(request.scope), **error.extra)
     return Response(content, status_code=status, headers=headers, media_type="application/json")
+
+
+def _user_of(request: Request[Any, Any, Any]) -> int | None:
+    caller = request.scope.get("state", {}).get("caller")
+    return caller.account.id if caller else None
 
 
 def refuse_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
@@ -114,7 +124,7 @@ def _allow(error: HTTPException) -> dict[str, str]:
 
 def refuse_bug(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
     request_id = request_id_of(request.scope)
-    log.error("a bug", exc_info=error, extra={"request_id": request_id})
+    log.error("a bug", exc_info=error)
     content = body_of(DomainError.msg, DomainError.code, request_id)
     return Response(content, status_code=500, media_type="application/json")
 

@@ -1,6 +1,7 @@
 """Who may call a route. Deny by default: an application with a route that names no policy does not start."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -11,6 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 
 from application.accounts.authenticate import Authenticate, Caller
+from application.accounts.refresh import Refresh, Successor
 from application.ports.credentials import Claims
 from domain.errors import Forbidden, StorageUnavailable
 from domain.user import Role
@@ -20,7 +22,9 @@ class Policy(Enum):
     PUBLIC = auto()
     OPTIONAL = auto()  # no token counts as anybody, a bad one is refused
     SIGNED = auto()  # a well-signed, unexpired token, alive or not
-    POLLING = auto()  # any account; not activity, and answered from the token alone when storage is away
+    STATUS = auto()  # as POLLING, and answered from the token alone when storage is away
+    POLLING = auto()  # any account; not activity
+    LEAVING = auto()  # any account; the login session ends here, so its token gets no successor
     USER = auto()
     TUTOR = auto()
     ADMIN = auto()
@@ -29,13 +33,26 @@ class Policy(Enum):
 PUBLIC = {"policy": Policy.PUBLIC}
 OPTIONAL = {"policy": Policy.OPTIONAL}
 SIGNED = {"policy": Policy.SIGNED}
+STATUS = {"policy": Policy.STATUS}
 POLLING = {"policy": Policy.POLLING}
+LEAVING = {"policy": Policy.LEAVING}
 USER = {"policy": Policy.USER}
 
-_ROLES = {
-    Policy.TUTOR: frozenset({Role.TUTOR, Role.ADMIN}),
-    Policy.ADMIN: frozenset({Role.ADMIN}),
-}
+ADMIN = {"policy": Policy.ADMIN}
+
+_QUIET = frozenset({Policy.STATUS, Policy.POLLING})
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """What a role may call: the only place where the two are compared."""
+
+    tutors_administer: bool
+
+    def allow(self, role: Role, policy: Policy) -> bool:
+        if policy is Policy.ADMIN:
+            return role is Role.ADMIN or (self.tutors_administer and role is Role.TUTOR)
+        return policy is not Policy.TUTOR or role in (Role.TUTOR, Role.ADMIN)
 
 
 class RouteWithoutPolicy(Exception):
@@ -61,26 +78,37 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", handler: Bas
     if policy is Policy.SIGNED:
         connection.state.claims = authenticate.claims(authorization)
         return
-    if policy is Policy.POLLING:
-        try:
-            caller = await authenticate(authorization, active=False)
-        except StorageUnavailable:
-            connection.state.claims = authenticate.claims(authorization)
-            return
-    else:
-        caller = await authenticate(authorization)
-    _require_role(caller, policy)
-    connection.state.caller, connection.state.claims = caller, caller.claims
-
-
-def _require_role(caller: Caller, policy: Policy) -> None:
-    if policy in _ROLES and caller.account.role not in _ROLES[policy]:
+    try:
+        caller = await authenticate(authorization, active=policy not in _QUIET)
+        connection.state.caller, connection.state.claims = caller, caller.claims
+        if policy is not Policy.LEAVING:
+            await _hand_over(connection, caller, create=policy not in _QUIET)
+    except StorageUnavailable:
+        if policy is not Policy.STATUS:
+            raise
+        connection.state.claims = authenticate.claims(authorization)
+        return
+    if not (await container.get(Roles)).allow(caller.account.role, policy):
         raise Forbidden
+
+
+async def _hand_over(
+    connection: "ASGIConnection[Any, Any, Any, Any]", caller: Caller, *, create: bool
+) -> None:
+    """Whatever this request's answer becomes, it carries the successor of its token."""
+    container: AsyncContainer = connection.state.dishka_container
+    refresh = await container.get(Refresh)
+    connection.state.successor = await refresh(caller, create=create)
 
 
 def caller_of(connection: "ASGIConnection[Any, Any, Any, Any]") -> Caller | None:
     caller: Caller | None = connection.state.get("caller")
     return caller
+
+
+def successor_of(connection: "ASGIConnection[Any, Any, Any, Any]") -> Successor | None:
+    successor: Successor | None = connection.state.get("successor")
+    return successor
 
 
 def claims_of(connection: "ASGIConnection[Any, Any, Any, Any]") -> Claims:

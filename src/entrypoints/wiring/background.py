@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from dishka import AsyncContainer
 
@@ -13,15 +13,18 @@ from application.chat.engine import Replies
 from application.chat.settle import SettleAbandoned
 from application.jobs.work_off import WorkOff
 from application.ports.knowledge import Knowledge
+from application.ports.stops import StopOrders
 from application.tasks import ended
 from domain.errors import DomainError, StorageUnavailable
 from entrypoints.settings import Settings
 from entrypoints.wiring.shared_state import WorkerId
+from entrypoints.wiring.use_cases import MailJobs
 
 log = logging.getLogger(__name__)
 
 SETTLE_EVERY_S = 2.0
 JOBS_AT_ONCE = 2  # so that one slow document does not hold up the next
+CODES_AT_ONCE = 2  # likewise for a mail server that takes its time with one address
 RESTART_S = 1.0
 
 
@@ -41,21 +44,32 @@ async def alive(container: AsyncContainer) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None]:
-    """Mail, abandoned replies and (with `jobs`) the job queue are seen to as long as the context lasts."""
+    """Mail, orders to stop, abandoned replies and (with `jobs`) the job queue are seen to as long as the
+    context lasts."""
+    stops, replies = await container.get(StopOrders), await container.get(Replies)
     doing = [
-        _mend("mail", (await container.get(DeliverMail)).forever),
+        _mend("stops", lambda: _obey(stops, replies)),
         _mend("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
     ]
+    deliver_mail = await container.get(DeliverMail)
+    doing += [_mend("codes", deliver_mail.forever) for _ in range(CODES_AT_ONCE)]
     knowledge = await container.get(Knowledge)
     if knowledge.own:
         doing.append(_warm(knowledge))
     if jobs:
-        work_off = await container.get(WorkOff)
+        work_off, mails = await container.get(WorkOff), await container.get(MailJobs)
         doing += [_mend("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
+        doing.append(_mend("mails", mails.forever))
     async with AsyncExitStack() as stack:
         for chore in doing:
             stack.push_async_callback(ended, asyncio.create_task(chore))
         yield
+
+
+async def _obey(stops: StopOrders, replies: Replies) -> None:
+    async with aclosing(stops.orders()) as orders:
+        async for user in orders:
+            replies.stop_user(user)
 
 
 async def _warm(knowledge: Knowledge) -> None:

@@ -2,8 +2,10 @@ from dishka import STRICT_VALIDATION, AsyncContainer, Provider, Scope, make_asyn
 from dishka.integrations.litestar import LitestarProvider
 
 from entrypoints.settings import Settings
+from entrypoints.wiring.administration import AdministrationProvider
 from entrypoints.wiring.gateways import GatewayProvider
 from entrypoints.wiring.persistence import PersistenceProvider
+from entrypoints.wiring.personal_data import PersonalDataProvider
 from entrypoints.wiring.shared_state import SharedStateProvider
 from entrypoints.wiring.use_cases import HttpProvider, UseCaseProvider
 
@@ -19,6 +21,8 @@ def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
         SharedStateProvider(),
         GatewayProvider(),
         UseCaseProvider(),
+        AdministrationProvider(),
+        PersonalDataProvider(),
         HttpProvider(),
         *overrides,
         validation_settings=STRICT_VALIDATION,

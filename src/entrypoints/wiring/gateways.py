@@ -7,7 +7,7 @@ import httpx
 from dishka import Provider, Scope, provide
 from redis.asyncio import Redis
 
-from adapters.argon2.hasher import Argon2Hasher
+from adapters.argon2.hasher import Argon2Hasher, share_of
 from adapters.clock import SystemClock
 from adapters.extraction.extractor import ProcessExtractor
 from adapters.http.client import http_client
@@ -90,8 +90,8 @@ class GatewayProvider(Provider):
         )
 
     @provide
-    async def hasher(self) -> AsyncIterator[PasswordHasher]:
-        hasher = Argon2Hasher()
+    async def hasher(self, settings: Settings) -> AsyncIterator[PasswordHasher]:
+        hasher = Argon2Hasher(share_of(settings.workers))
         yield hasher
         hasher.close()
 

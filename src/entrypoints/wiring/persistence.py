@@ -1,7 +1,8 @@
 """One engine per process. Units of work are short and come from an APP-scoped factory: nothing that holds a
 connection lives as long as a request."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 import adapters.sql.mapping  # noqa: F401  (importing it maps the entities)
 from adapters.disk.blobs import DiskBlobs
+from adapters.pictures.disk import DiskPictures
 from adapters.sql.engine import database, reading
 from adapters.sql.health import DatabaseProbe
 from adapters.sql.jobs import SqlJobQueue
@@ -20,6 +22,8 @@ from adapters.sql.work import SqlWorkFactory
 from application.ports.blobs import Blobs
 from application.ports.passages import Passages
 from application.ports.persistence import JobQueue, Reading, WorkFactory
+from application.ports.pictures import Pictures
+from entrypoints.http.controllers.pages import SHIPPED_PICTURES
 from entrypoints.http.lifecycle import Lifecycle
 from entrypoints.settings import Settings
 
@@ -62,6 +66,12 @@ class PersistenceProvider(Provider):
     @provide
     def blobs(self, settings: Settings) -> Blobs:
         return DiskBlobs(Path(settings.upload_dir))
+
+    @provide
+    def pictures(self, settings: Settings) -> Iterator[Pictures]:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="pictures")
+        yield DiskPictures(settings.static_dir / "avatars", SHIPPED_PICTURES, pool)
+        pool.shutdown(wait=False)
 
     @provide
     def lifecycle(self, settings: Settings) -> Lifecycle:

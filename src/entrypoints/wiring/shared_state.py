@@ -16,6 +16,7 @@ from adapters.redis.keyed import Keyed
 from adapters.redis.login_sessions import RedisLoginSessions
 from adapters.redis.mail import RedisMailbox, RedisOutbox
 from adapters.redis.replies import RedisReplyLogs, RedisRuns
+from adapters.redis.stops import RedisStopOrders
 from adapters.redis.throttle import RedisThrottle
 from adapters.redis.wakeup import RedisWakeup
 from application.ports.clock import Clock
@@ -23,6 +24,7 @@ from application.ports.codes import Codes
 from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Mailbox, Outbox
 from application.ports.replies import ReplyLogs, Runs
+from application.ports.stops import StopOrders
 from application.ports.throttle import Throttle
 from application.ports.wakeup import Wakeup
 from entrypoints.settings import Settings
@@ -41,7 +43,7 @@ class SharedStateProvider(Provider):
 
     @provide
     async def waiting_redis(self, settings: Settings) -> AsyncIterator[WaitingRedis]:
-        async with connect(settings.redis_url, max_connections=8, answer_s=10) as redis:
+        async with connect(settings.redis_url, max_connections=16, answer_s=10) as redis:
             yield WaitingRedis(redis)
 
     @provide
@@ -75,6 +77,11 @@ class SharedStateProvider(Provider):
     @provide
     def logs(self, redis: Redis) -> ReplyLogs:
         return RedisReplyLogs(redis)
+
+    @provide
+    async def stops(self, redis: Redis, settings: Settings) -> AsyncIterator[StopOrders]:
+        async with connect(settings.redis_url, max_connections=1) as listening:
+            yield RedisStopOrders(redis, listening)
 
     @provide
     def wakeup(self, redis: WaitingRedis) -> Wakeup:

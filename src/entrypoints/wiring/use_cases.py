@@ -1,21 +1,31 @@
 """The menu, with its settings."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NewType
 
 from dishka import Provider, Scope, provide, provide_all
 from litestar import Request
 
 from adapters.common_passwords import common_passwords
 from adapters.redis.health import RedisProbe
+from adapters.redis.wakeup import RedisWakeup
 from adapters.sql.health import DatabaseProbe
 from application.accounts.authenticate import Authenticate, Caller
+from application.accounts.change_password import ChangePassword, ProveOwner
 from application.accounts.deliver_mail import DeliverMail
+from application.accounts.end_sessions import EndSessions
+from application.accounts.log_out_everywhere import LogOutEverywhere
 from application.accounts.login import Login
 from application.accounts.logout import Logout
-from application.accounts.register import Register, TutorSignup
+from application.accounts.refresh import Refresh
+from application.accounts.register import Register
+from application.accounts.request_tutor import RequestTutor
+from application.accounts.reset_password import ResetPassword
+from application.accounts.send_mail import SendMail
 from application.accounts.send_verification import SendVerification
+from application.accounts.still_in import StillIn
 from application.accounts.token_life import TokenLife
+from application.accounts.update_password import UpdatePassword
 from application.chat.absent_model import AbsentModel
 from application.chat.answer import Answer
 from application.chat.ask import Ask
@@ -26,6 +36,9 @@ from application.documents.index_document import IndexDocument
 from application.documents.upload_file import UploadFile
 from application.health import CheckHealth, UpstreamProbe
 from application.jobs.work_off import WorkOff
+from application.personal_data.erase_account import EraseAccount
+from application.personal_data.expire_export import ExpireExport
+from application.personal_data.export_account import ExportAccount
 from application.ports.blobs import Blobs
 from application.ports.clock import Clock
 from application.ports.codes import Codes
@@ -37,17 +50,26 @@ from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Mailer, Outbox
 from application.ports.passages import Embedder
 from application.ports.persistence import JobQueue, Reading, WorkFactory
+from application.ports.pictures import Pictures
 from application.ports.replies import ReplyLogs, Runs
 from application.ports.throttle import Throttle
 from application.ports.wakeup import Wakeup
+from application.profile.change_picture import ChangePicture
+from application.profile.read_notification import ReadNotification
+from application.profile.show_profile import ShowProfile
+from application.profile.update_profile import UpdateProfile
 from domain.document import FileId, FileKind
+from domain.export import ExportId
 from domain.job import JobKind
+from domain.tutor_request import TutorSignup
 from entrypoints.http.client_address import ClientAddress
 from entrypoints.http.controllers.pages import House
-from entrypoints.http.event_stream import StreamTimes
+from entrypoints.http.event_stream import LoginWatch, StreamTimes
+from entrypoints.http.policy import Roles
 from entrypoints.settings import Settings
-from entrypoints.wiring.shared_state import WorkerId
+from entrypoints.wiring.shared_state import WaitingRedis, WorkerId
 
+MailJobs = NewType("MailJobs", WorkOff)  # by themselves: a mail server that hangs holds up nothing else
 FREE_ANSWER_TOKENS = 300  # of the bundled model: more than that is rambling
 
 
@@ -55,16 +77,33 @@ class UseCaseProvider(Provider):
     """Use cases are frozen and hold no connection, so one of each serves the whole process."""
 
     scope = Scope.APP
-    plain = provide_all(Authenticate, Logout, OpenSession, SettleReply, SettleAbandoned, IndexDocument)
+    plain = provide_all(
+        Authenticate,
+        ChangePassword,
+        EndSessions,
+        IndexDocument,
+        LogOutEverywhere,
+        Logout,
+        OpenSession,
+        Refresh,
+        ReadNotification,
+        ResetPassword,
+        SettleAbandoned,
+        SettleReply,
+        ShowProfile,
+        StillIn,
+        UpdatePassword,
+        UpdateProfile,
+    )
 
     @provide
-    def deliver_mail(self, outbox: Outbox, mailer: Mailer) -> DeliverMail:
-        return DeliverMail(outbox=outbox, mailer=mailer)
+    def deliver_mail(self, outbox: Outbox, mailer: Mailer, clock: Clock) -> DeliverMail:
+        return DeliverMail(outbox=outbox, mailer=mailer, clock=clock)
 
     @provide
     def send_verification(
         self,
-        work: WorkFactory,
+        reading: Reading,
         codes: Codes,
         outbox: Outbox,
         throttle: Throttle,
@@ -72,7 +111,7 @@ class UseCaseProvider(Provider):
         settings: Settings,
     ) -> SendVerification:
         return SendVerification(
-            work=work,
+            reading=reading,
             codes=codes,
             outbox=outbox,
             throttle=throttle,
@@ -84,6 +123,7 @@ class UseCaseProvider(Provider):
     def register(
         self,
         work: WorkFactory,
+        reading: Reading,
         codes: Codes,
         hasher: PasswordHasher,
         throttle: Throttle,
@@ -92,6 +132,7 @@ class UseCaseProvider(Provider):
     ) -> Register:
         return Register(
             work=work,
+            reading=reading,
             codes=codes,
             hasher=hasher,
             throttle=throttle,
@@ -102,23 +143,47 @@ class UseCaseProvider(Provider):
         )
 
     @provide
+    def request_tutor(
+        self, work: WorkFactory, end_sessions: EndSessions, clock: Clock, settings: Settings
+    ) -> RequestTutor:
+        return RequestTutor(
+            work=work, end_sessions=end_sessions, clock=clock, tutor_signup=TutorSignup(settings.tutor_signup)
+        )
+
+    @provide
+    def change_picture(
+        self, work: WorkFactory, reading: Reading, pictures: Pictures, clock: Clock, settings: Settings
+    ) -> ChangePicture:
+        return ChangePicture(
+            work=work, reading=reading, pictures=pictures, clock=clock, max_mb=settings.max_image_mb
+        )
+
+    @provide
+    def prove_owner(self, codes: Codes, throttle: Throttle, hasher: PasswordHasher) -> ProveOwner:
+        return ProveOwner(codes=codes, throttle=throttle, hasher=hasher, common_passwords=common_passwords())
+
+    @provide
     def login(
         self,
         work: WorkFactory,
+        reading: Reading,
         hasher: PasswordHasher,
         tokens: Tokens,
         sessions: LoginSessions,
         throttle: Throttle,
+        outbox: Outbox,
         clock: Clock,
         life: TokenLife,
         settings: Settings,
     ) -> Login:
         return Login(
             work=work,
+            reading=reading,
             hasher=hasher,
             tokens=tokens,
             sessions=sessions,
             throttle=throttle,
+            outbox=outbox,
             clock=clock,
             life=life,
             single_session=settings.single_session,
@@ -214,6 +279,9 @@ class UseCaseProvider(Provider):
         clock: Clock,
         worker: WorkerId,
         index_document: IndexDocument,
+        erase_account: EraseAccount,
+        export_account: ExportAccount,
+        expire_export: ExpireExport,
     ) -> WorkOff:
         async def index(payload: dict[str, Any], last_try: bool) -> None:
             await index_document(FileId(int(payload["file_id"])), last_try=last_try)
@@ -221,14 +289,55 @@ class UseCaseProvider(Provider):
         async def give_up_index(payload: dict[str, Any]) -> None:
             await index_document.give_up(FileId(int(payload["file_id"])))
 
+        async def erase(payload: dict[str, Any], last_try: bool) -> None:
+            await erase_account(payload)
+
+        async def export(payload: dict[str, Any], last_try: bool) -> None:
+            await export_account(ExportId(int(payload["export_id"])), last_try=last_try)
+
+        async def give_up_export(payload: dict[str, Any]) -> None:
+            await export_account.give_up(ExportId(int(payload["export_id"])))
+
+        async def expire(payload: dict[str, Any], last_try: bool) -> None:
+            await expire_export(ExportId(int(payload["export_id"])))
+
         return WorkOff(
             queue=queue,
             wakeup=wakeup,
             clock=clock,
-            doing={JobKind.INDEX_DOCUMENT: index},
-            giving_up={JobKind.INDEX_DOCUMENT: give_up_index},
+            doing={
+                JobKind.INDEX_DOCUMENT: index,
+                JobKind.ERASE_ACCOUNT: erase,
+                JobKind.EXPORT_ACCOUNT: export,
+                JobKind.EXPIRE_EXPORT: expire,
+            },
+            giving_up={
+                JobKind.INDEX_DOCUMENT: give_up_index,
+                JobKind.EXPORT_ACCOUNT: give_up_export,
+            },
             worker=worker,
         )
+
+    @provide
+    def mail_jobs(
+        self,
+        queue: JobQueue,
+        redis: WaitingRedis,
+        clock: Clock,
+        worker: WorkerId,
+        mailer: Mailer,
+        settings: Settings,
+    ) -> MailJobs:
+        bell = RedisWakeup(redis, "jobs:bell:mail")  # whoever hears the other one is expected to do any job
+        send_mail = SendMail(
+            mailer=mailer, clock=clock, retry_for=timedelta(seconds=settings.mail_retry_seconds)
+        )
+
+        async def send(payload: dict[str, Any], _: bool) -> None:
+            await send_mail(payload)
+
+        doing = {JobKind.SEND_MAIL: send}
+        return MailJobs(WorkOff(queue=queue, wakeup=bell, clock=clock, doing=doing, worker=worker))
 
     @provide
     def check_health(
@@ -248,14 +357,22 @@ class HttpProvider(Provider):
         return StreamTimes(settings.stream_hold_seconds, settings.stream_heartbeat_seconds)
 
     @provide
+    def roles(self, settings: Settings) -> Roles:
+        return Roles(settings.tutors_administer)
+
+    @provide
     def client_address(self, settings: Settings) -> ClientAddress:
         return ClientAddress(settings.trusted_proxies)
 
     @provide
     def house(self, settings: Settings, model: LanguageModel) -> House:
-        return House(settings.static_dir, model.name, settings.has_mailbox)
+        return House(model.name, settings.has_mailbox)
 
     @provide(scope=Scope.REQUEST)
     def caller(self, request: Request) -> Caller:  # type: ignore[type-arg]  # dishka matches the bare type
         caller: Caller = request.state.caller  # the guard has put him there
         return caller
+
+    @provide(scope=Scope.REQUEST)
+    def login_watch(self, caller: Caller, still_in: StillIn, times: StreamTimes) -> LoginWatch:
+        return LoginWatch(still_in, caller.claims, times.revocation_check_s)

@@ -10,6 +10,7 @@ from redis import Redis
 
 from tests.conftest import Valkey
 from tests.integration.house import House, User, a_house
+from tests.integration.http.logged import Logged, logged
 from tests.servers.llm_service import LlmServiceServer
 
 
@@ -38,6 +39,12 @@ async def ann(home: House) -> User:
 @pytest.fixture(scope="module")
 async def bob(home: House) -> User:
     return await home.user("bob@example.org")
+
+
+@pytest.fixture
+def logs() -> Iterator[Logged]:
+    with logged() as found:
+        yield found
 
 
 @pytest.fixture

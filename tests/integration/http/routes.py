@@ -1,6 +1,7 @@
 """All routes of the application and who may call them, as the application itself knows them."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from litestar import Litestar
 
@@ -15,6 +16,11 @@ class Route:
     path: str
     policy: Policy | None
 
+    @property
+    def documented(self) -> str:
+        """The path as the OpenAPI document has it."""
+        return re.sub(r":\w+\}", "}", self.path)
+
 
 def routes(house: House) -> list[Route]:
     app = create_app(house.settings).app
@@ -24,4 +30,8 @@ def routes(house: House) -> list[Route]:
 
 def protected(house: House) -> list[Route]:
     """With path parameters filled in."""
-    return [route for route in routes(house) if route.policy is not Policy.PUBLIC]
+    return [
+        replace(route, path=re.sub(r"\{[^}]+\}", "1", route.path))
+        for route in routes(house)
+        if route.policy is not Policy.PUBLIC
+    ]

@@ -44,7 +44,7 @@ async def everything_is_closed(ann: User) -> None:
     calls = [
         tried(route.method, route.path, headers=ann.headers)
         for route in protected(ann.house)
-        if route.policy not in (Policy.POLLING, Policy.SIGNED)
+        if route.policy not in (Policy.STATUS, Policy.SIGNED)
     ]
     calls += [
         tried("POST", "/api/login", json=login),

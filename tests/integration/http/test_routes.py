@@ -35,6 +35,7 @@ def test_only_these_routes_are_public(home: House) -> None:
         "/api/openapi.json",
         "/api/send_verification",
         "/api/register",
+        "/api/reset_password",
         "/api/login",
         "/api/health",
         "/api/health/live",

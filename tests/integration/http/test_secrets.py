@@ -1,43 +1,19 @@
 """A whole journey, read back from the logs (OB-1, OB-2): no secret and no chat text in them."""
 
-import io
-import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
+from redis import Redis
 
-from entrypoints.logs import QUIET, configure_logging
+from entrypoints.admin import create_admin
 from tests.integration.house import PASSWORD, House
 from tests.integration.http.listening import listening
+from tests.integration.http.logged import Logged
 
+ANN, SECOND, THIRD = "ann@example.org", "another good horse", "a third good horse"
 QUESTION, TITLE = "xylophone-question-4711", "zeppelin-title-0815"
 
 
-@pytest.fixture
-def logs() -> Iterator[io.StringIO]:
-    """What the process writes with LOG_LEVEL=DEBUG."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in QUIET}
-    configure_logging("DEBUG")
-    (handler,) = root.handlers
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(stream := io.StringIO())
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, former in quiet.items():
-        logging.getLogger(name).setLevel(former)
-
-
-def lines(logs: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in logs.getvalue().split("\n") if line]
-
-
-async def test_logs_hold_no_secrets(house: House, tmp_path: Path, logs: io.StringIO) -> None:
+async def test_logs_hold_no_secrets(house: House, tmp_path: Path, logs: Logged) -> None:
     await house.client.post("/api/login", json={"email": "ann@example.org", "password": "a-wrong-secret"})
     await house.register("ann@example.org")
     code = await house.code_for("ann@example.org")
@@ -56,22 +32,92 @@ async def test_logs_hold_no_secrets(house: House, tmp_path: Path, logs: io.Strin
     await ann.post("/api/logout")
     await ann.get("/api/chat/history")
 
-    written = logs.getvalue()
-    assert len([line for line in lines(logs) if line["event"] == "request"]) > 12
+    written = logs.text
+    assert len(logs.of("request")) > 12
     house_keys = [house.settings.jwt_secret_key, house.settings.secret_key]
     secrets = [PASSWORD, "a-wrong-secret", "broken-secret", ann.token, ann.token.split(".")[2], *house_keys]
     for secret in (*secrets, QUESTION, TITLE, "quokka", told.text[:40], "Bearer "):
         assert secret not in written, secret
-    numbers = {value for line in lines(logs) for value in line.values() if isinstance(value, str | int)}
+    numbers = {value for line in logs.lines for value in line.values() if isinstance(value, str | int)}
     assert not {code, int(code)} & numbers
 
 
-async def test_each_request_is_one_line_that_can_be_found_again(house: House, logs: io.StringIO) -> None:
+async def test_logs_hold_nothing_of_what_happens_to_accounts(
+    house: House, logs: Logged, redis: Redis
+) -> None:
+    """Every route of accounts, profiles and administration, each also with a refusal."""
+    await create_admin(house.settings, "root@example.org", PASSWORD, "admin")
+    root = await house.login("root@example.org")
+    codes: set[str] = set()
+
+    async def code(purpose: str, about: str) -> str:
+        for key in redis.scan_iter("code_wait:*"):
+            redis.delete(key)
+        await house.client.post("/api/send_verification", json={"email": ANN, "purpose": purpose})
+        codes.add(found := await house.code_for(ANN, about))
+        return found
+
+    await house.register(ANN, role="tutor")
+    codes.add(await house.code_for(ANN))
+    ann = await house.login(ANN)
+    profile = {"username": "walrus-name", "bio": "narwhal-biography", "phone": "+49-4711-0815"}
+    assert (await ann.post("/api/user/profile", json=profile)).status_code == 200
+    assert (await ann.post("/api/user/profile", json={"bio": ["pangolin-biography"]})).status_code == 400
+    picture = {"avatar": ("platypus.png", b"\x89PNG\r\n\x1a\nbroken-picture")}
+    assert (await ann.post("/api/user/avatar", files=picture)).status_code == 400
+    await ann.get("/api/user/notifications")
+    await ann.post("/api/user/tutor_request", json={"reason": "axolotl-reason"})
+    fields = {"code": await code("update_password", "change your password"), "new_password": SECOND}
+    assert (await ann.post("/api/update_password", json={**fields, "code": "123"})).status_code == 400
+    assert (await ann.post("/api/update_password", json=fields)).status_code == 200
+    fields = {
+        "email": ANN,
+        "code": await code("reset_password", "reset your password"),
+        "new_password": THIRD,
+    }
+    assert (await house.client.post("/api/reset_password", json=fields)).status_code == 200
+    again = await house.login(ANN, THIRD)
+    made = {"email": "ben@example.org", "password": SECOND, "username": "okapi-name", "role": "student"}
+    assert (await root.post("/api/admin/users", json=made)).status_code == 201
+    await root.get("/api/admin/users", params={"search": "quokka-search"})
+    edit = {"full_name": "capybara-name", "status": "banned"}
+    client, headers = house.client, root.headers
+    assert (await client.put("/api/admin/users/2", headers=headers, json=edit)).status_code == 200
+    assert (await again.get("/api/user/profile")).status_code == 401
+    edit = {"status": "active"}
+    assert (await client.put("/api/admin/users/2", headers=headers, json=edit)).status_code == 200
+    last = await house.login(ANN, THIRD)
+    assert (await last.get("/api/user/export")).status_code == 200
+    leave = {"code": await code("delete_account", "delete your account")}
+    gone = await client.request("DELETE", "/api/user/delete_account", headers=last.headers, json=leave)
+    assert gone.status_code == 200, gone.text
+
+    written = logs.text
+    tokens = [user.token for user in (root, ann, again, last)]
+    words = [
+        *profile.values(),
+        "pangolin",
+        "platypus",
+        "broken-picture",
+        "axolotl",
+        "okapi",
+        "quokka",
+        "capybara",
+    ]
+    passwords = [PASSWORD, SECOND, THIRD]
+    addresses = [ANN, "ben@example.org", "root@example.org"]
+    for secret in (*tokens, *(t.split(".")[2] for t in tokens), *words, *passwords, *addresses, "argon2id"):
+        assert secret not in written, secret
+    numbers = {value for line in logs.lines for value in line.values() if isinstance(value, str | int)}
+    assert not (codes | {int(code) for code in codes}) & numbers
+
+
+async def test_each_request_is_one_line_that_can_be_found_again(house: House, logs: Logged) -> None:
     answer = await house.client.get(
         "/api/nope\u2028%0d%0a%1b[31mforged", headers={"X-Request-Id": "find-me-again"}
     )
 
     assert answer.status_code == 404
-    (line,) = [line for line in lines(logs) if line.get("request_id") == "find-me-again"]
+    (line,) = [line for line in logs.lines if line.get("request_id") == "find-me-again"]
     assert (line["event"], line["status"], line["method"]) == ("request", 404, "GET")
-    assert "\x1b" not in logs.getvalue()
+    assert "\x1b" not in logs.text

@@ -4,12 +4,20 @@ import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from application.accounts.authenticate import Authenticate
+from application.accounts.authenticate import Authenticate, Caller
+from application.accounts.change_password import ChangePassword, ProveOwner
+from application.accounts.end_sessions import EndSessions
+from application.accounts.log_out_everywhere import LogOutEverywhere
 from application.accounts.login import Login
 from application.accounts.logout import Logout
-from application.accounts.register import Register, TutorSignup
+from application.accounts.refresh import Refresh
+from application.accounts.register import Register
+from application.accounts.reset_password import ResetPassword
 from application.accounts.send_verification import SendVerification
+from application.accounts.still_in import StillIn
+from application.accounts.update_password import UpdatePassword
 from application.ports.credentials import Claims
+from domain.tutor_request import TutorSignup
 from domain.user import Role, Status, User
 from tests.builders import a_user
 from tests.fakes.clock import FakeClock
@@ -18,11 +26,13 @@ from tests.fakes.credentials import LIFE, FakePasswordHasher, some_tokens
 from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
+from tests.fakes.stops import FakeStopOrders
 from tests.fakes.throttle import FakeThrottle
 
 ANN, BEN = "ann@example.org", "ben@example.org"
 PASSWORD = "correct horse battery"
 IP = "203.0.113.7"
+COMMON = frozenset({"password1"})
 
 
 @dataclass(eq=False)
@@ -42,12 +52,14 @@ class Desk:
         self.throttle = FakeThrottle(self.clock)
         self.sessions = FakeLoginSessions(self.clock)
         self.tokens = some_tokens()
+        self.stops = FakeStopOrders()
         self.work = FakeWorkFactory(self.database)
+        self.reading = FakeReading(self.database)
 
     @property
     def send_verification(self) -> SendVerification:
         return SendVerification(
-            work=self.work,
+            reading=self.reading,
             codes=self.codes,
             outbox=self.outbox,
             throttle=self.throttle,
@@ -59,11 +71,12 @@ class Desk:
     def register(self) -> Register:
         return Register(
             work=self.work,
+            reading=self.reading,
             codes=self.codes,
             hasher=self.hasher,
             throttle=self.throttle,
             clock=self.clock,
-            common_passwords=frozenset({"password1"}),
+            common_passwords=COMMON,
             tutor_signup=self.tutor_signup,
             hide_existing=self.hide_existing,
         )
@@ -72,10 +85,12 @@ class Desk:
     def login(self) -> Login:
         return Login(
             work=self.work,
+            reading=self.reading,
             hasher=self.hasher,
             tokens=self.tokens,
             sessions=self.sessions,
             throttle=self.throttle,
+            outbox=self.outbox,
             clock=self.clock,
             life=LIFE,
             single_session=self.single_session,
@@ -90,9 +105,48 @@ class Desk:
         return Authenticate(
             tokens=self.tokens,
             sessions=self.sessions,
-            reading=FakeReading(self.database),
+            reading=self.reading,
             clock=self.clock,
         )
+
+    @property
+    def refresh(self) -> Refresh:
+        return Refresh(sessions=self.sessions, tokens=self.tokens, clock=self.clock, life=LIFE)
+
+    @property
+    def still_in(self) -> StillIn:
+        return StillIn(sessions=self.sessions, reading=self.reading, clock=self.clock)
+
+    @property
+    def end_sessions(self) -> EndSessions:
+        return EndSessions(sessions=self.sessions, stops=self.stops)
+
+    @property
+    def log_out_everywhere(self) -> LogOutEverywhere:
+        return LogOutEverywhere(work=self.work, end_sessions=self.end_sessions, clock=self.clock)
+
+    @property
+    def update_password(self) -> UpdatePassword:
+        return UpdatePassword(prove_owner=self._prove_owner, change_password=self._change_password)
+
+    @property
+    def reset_password(self) -> ResetPassword:
+        return ResetPassword(
+            prove_owner=self._prove_owner,
+            change_password=self._change_password,
+            reading=self.reading,
+            throttle=self.throttle,
+        )
+
+    @property
+    def _prove_owner(self) -> ProveOwner:
+        return ProveOwner(
+            codes=self.codes, throttle=self.throttle, hasher=self.hasher, common_passwords=COMMON
+        )
+
+    @property
+    def _change_password(self) -> ChangePassword:
+        return ChangePassword(work=self.work, end_sessions=self.end_sessions, clock=self.clock)
 
     @property
     def tables(self) -> Tables:
@@ -123,6 +177,9 @@ class Desk:
         """As it arrives by mail."""
         await self.send_verification(email, purpose, IP)
         return code_in(self.outbox.last_to(email).text)
+
+    async def caller(self, token: str) -> Caller:
+        return await self.authenticate(f"Bearer {token}")
 
     async def signed_in(self, email: str = ANN) -> tuple[str, Claims]:
         token = await self.login(email, PASSWORD, IP)

@@ -1,5 +1,4 @@
 from datetime import timedelta
-from uuid import uuid4
 
 import jwt
 import pytest
@@ -8,9 +7,8 @@ from application.accounts.authenticate import BadHeader, WrongScheme
 from application.ports.credentials import ForgedToken, MalformedToken, TokenExpired, WrongTokenType
 from domain.errors import DomainError, StorageUnavailable, Unauthenticated
 from domain.user import AccountBanned, Role, Status, TokenDead, UserId
-from tests.builders import a_user
-from tests.fakes.credentials import some_tokens
-from tests.unit.accounts.desk import Desk
+from tests.fakes.credentials import LIFE, some_tokens
+from tests.unit.accounts.desk import ANN, Desk
 
 EXPECTED = "Expected 'Authorization: Bearer <JWT>'"
 
@@ -61,14 +59,14 @@ class TestToken:
 
     async def test_that_was_never_opened_is_dead(self, desk: Desk) -> None:
         ann = await desk.someone()
-        token, _ = desk.tokens.issue(ann, uuid4(), desk.clock.now())
+        claims = LIFE.first(ann.id, desk.clock.now(), desk.clock.now())
+        token = desk.tokens.sign(claims, ann.email, ann.role)
         with pytest.raises(TokenDead, match=r"Token is invalid or expired\."):
             await desk.authenticate(f"Bearer {token}")
 
     async def test_of_somebody_elses_key_is_forged(self, desk: Desk) -> None:
-        stranger = a_user()
-        stranger.id = UserId(1)
-        token, _ = some_tokens("x" * 32).issue(stranger, uuid4(), desk.clock.now())
+        claims = LIFE.first(UserId(1), desk.clock.now(), desk.clock.now())
+        token = some_tokens("x" * 32).sign(claims, ANN, Role.STUDENT)
         with pytest.raises(ForgedToken):
             await desk.authenticate(f"Bearer {token}")
 
@@ -106,6 +104,27 @@ class TestAccount:
         await desk.set_status(ann, Status.BANNED)
         with pytest.raises(AccountBanned, match=r"This account has been suspended\."):
             await desk.authenticate(f"Bearer {token}")
+
+
+class TestRevocation:
+    async def test_with_a_change_in_the_database_counts_whatever_redis_says(self, desk: Desk) -> None:
+        await desk.someone()
+        token, claims = await desk.signed_in()
+        async with desk.work() as w:
+            found = await w.users.get(claims.user)
+            assert found is not None
+            found.revoke_tokens(desk.clock.now())
+            await w.commit()
+        assert await desk.sessions.is_alive(claims, desk.clock.now(), active=False)
+        with pytest.raises(TokenDead):
+            await desk.authenticate(f"Bearer {token}")
+
+    async def test_leaves_the_next_login_alone_even_in_the_same_second(self, desk: Desk) -> None:
+        await desk.someone()
+        token, _ = await desk.signed_in()
+        await desk.log_out_everywhere((await desk.caller(token)).account.id)
+        again, _ = await desk.signed_in()
+        assert (await desk.caller(again)).account.email == ANN
 
 
 class TestIdleLimit:

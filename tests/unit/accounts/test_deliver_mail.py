@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from typing_extensions import override
@@ -19,7 +20,7 @@ def a_mail(to: str = "ann@example.org") -> Mail:
 
 async def test_takes_one_and_delivers_it() -> None:
     outbox, mailer = FakeOutbox(), FakeMailer()
-    deliver = DeliverMail(outbox=outbox, mailer=mailer)
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock())
     await outbox.post(a_mail("nobody@example.org"), deliver=False)
     await outbox.post(a_mail())
     assert await deliver.one()
@@ -27,32 +28,69 @@ async def test_takes_one_and_delivers_it() -> None:
     assert mailer.delivered == [a_mail()]
 
 
-async def test_a_refused_mail_is_tried_again_until_it_is_worthless() -> None:
+async def test_a_refused_mail_is_tried_again_ever_more_rarely_until_it_is_worthless() -> None:
     clock = FakeClock()
     outbox, mailer = FakeOutbox(clock), FakeMailer()
-    deliver = DeliverMail(outbox=outbox, mailer=mailer, pause_s=0)
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=clock)
     mailer.down = True
     await outbox.post(a_mail())
-    for _ in range(3):
-        assert not await deliver.one()
-    mailer.down = False
-    assert await deliver.one()
-    assert mailer.delivered == [a_mail()]
+    waits = []
+    while await deliver.one() or outbox.later:
+        ((due, _),) = outbox.later
+        waits.append((due - clock.now()).total_seconds())
+        clock.pass_(due - clock.now())
+    assert waits == [2, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert mailer.delivered == []
 
+
+async def test_a_refused_mail_holds_up_no_other() -> None:
+    clock = FakeClock()
+    outbox, mailer = FakeOutbox(clock), FakeMailer()
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=clock)
+    mailer.down = True
+    await outbox.post(a_mail("slow@example.org"))
+    assert not await deliver.one()
+    mailer.down = False
+    await outbox.post(a_mail())
+    assert await deliver.one()
+    clock.pass_(seconds=2)
+    assert await deliver.one()
+    assert [mail.to for mail in mailer.delivered] == ["ann@example.org", "slow@example.org"]
+
+
+async def test_what_nobody_will_ever_take_is_dropped() -> None:
+    outbox, mailer = FakeOutbox(), FakeMailer()
+    mailer.unknown = {"nobody@example.org"}
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock())
+    await outbox.post(a_mail("nobody@example.org"))
+    assert not await deliver.one()
+    assert outbox.later == []
+    assert not await deliver.one()
+
+
+async def test_a_refused_mail_outlives_a_short_outage_of_the_outbox() -> None:
+    class Flaky(FakeOutbox):
+        failures = 2
+
+        @override
+        async def put_back(self, mail: Mail, wait: timedelta) -> None:
+            self.failures -= 1
+            if self.failures >= 0:
+                raise StorageUnavailable
+            await super().put_back(mail, wait)
+
+    outbox, mailer = Flaky(), FakeMailer()
     mailer.down = True
     await outbox.post(a_mail())
-    assert not await deliver.one()
-    clock.pass_(seconds=301)
-    mailer.down = False
-    assert not await deliver.one()
-    assert len(mailer.delivered) == 1
+    assert not await DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), pause_s=0).one()
+    assert [mail for _, mail in outbox.later] == [a_mail()]
 
 
 async def test_goes_on_for_ever_whatever_is_down() -> None:
     outbox, mailer = FakeOutbox(), FakeMailer()
     outbox.refuse_with = StorageUnavailable()
     mailer.down = True
-    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=mailer, pause_s=0.001).forever())
+    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), pause_s=0.001).forever())
     await asyncio.sleep(0.01)
     outbox.refuse_with = None
     await outbox.post(a_mail())
@@ -93,12 +131,12 @@ async def test_a_mail_in_hand_survives_being_stopped() -> None:
 
     outbox = FakeOutbox()
     await outbox.post(a_mail())
-    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=Slow()).one())
+    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=Slow(), clock=FakeClock()).one())
     await asyncio.sleep(0.05)
     delivering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await delivering
 
     mailer = FakeMailer()
-    assert await DeliverMail(outbox=outbox, mailer=mailer).one()
+    assert await DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock()).one()
     assert mailer.delivered == [a_mail()]

@@ -161,3 +161,39 @@ class TestThrottle:
         assert outcomes.count(InvalidCredentials) == 10
         assert outcomes.count(RateLimited) == 40
         assert len(desk.hasher.verified) == 10
+
+
+class TestWarning:
+    async def test_goes_to_the_owner_when_the_limit_is_first_hit(self, desk: Desk) -> None:
+        await desk.someone()
+        await fail(desk, 10)
+        assert desk.outbox.waiting == []
+        for _ in range(3):
+            with pytest.raises(RateLimited):
+                await desk.login(ANN, "wrong password", IP)
+        (mail,) = desk.outbox.waiting
+        assert (mail.to, mail.subject) == (ANN, "Failed logins to your Virtual Tutor account")
+
+    async def test_goes_out_once_in_a_quarter_of_an_hour(self, desk: Desk) -> None:
+        await desk.someone()
+        for _ in range(11):
+            for _ in range(20):
+                with pytest.raises((RateLimited, InvalidCredentials)):
+                    await desk.login(ANN, "wrong password", IP)
+            desk.later(minutes=3)
+        assert len(desk.outbox.waiting) == 3
+
+    async def test_is_the_same_work_for_an_address_that_nobody_has(self, desk: Desk) -> None:
+        await fail(desk, 10, BEN)
+        with pytest.raises(RateLimited):
+            await desk.login(BEN, PASSWORD, IP)
+        ((mail, deliver),) = desk.outbox.posted
+        assert (mail.to, deliver) == (BEN, False)
+
+    async def test_is_not_caused_by_a_place(self, desk: Desk) -> None:
+        await desk.someone()
+        for n in range(100):
+            await fail(desk, 1, f"u{n}@example.org")
+        with pytest.raises(RateLimited):
+            await desk.login(ANN, PASSWORD, IP)
+        assert desk.outbox.posted == []

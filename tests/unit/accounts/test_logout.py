@@ -2,6 +2,7 @@ import pytest
 
 from domain.errors import StorageUnavailable
 from domain.user import Status, TokenDead
+from tests.fakes.credentials import LIFE
 from tests.unit.accounts.desk import ANN, IP, PASSWORD, Desk
 
 
@@ -64,3 +65,18 @@ async def test_an_outage_is_told(desk: Desk) -> None:
     desk.sessions.down = True
     with pytest.raises(StorageUnavailable):
         await desk.logout(claims)
+
+
+async def test_with_a_token_past_its_grace_ends_the_login_session_all_the_same(desk: Desk) -> None:
+    await desk.someone()
+    token, claims = await desk.signed_in()
+    desk.clock.pass_(LIFE.life / 2)
+    successor = await desk.refresh(await desk.caller(token))
+    assert successor is not None
+    await desk.caller(successor.token)
+    desk.later(seconds=61)
+    await desk.logout(claims)
+    with pytest.raises(TokenDead):
+        await desk.caller(successor.token)
+    assert desk.user().status is Status.INACTIVE
+    assert [line.action for line in desk.tables.log] == ["login", "logout"]

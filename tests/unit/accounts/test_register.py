@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from application.accounts.register import TutorSignup
 from domain.errors import InvalidField, RateLimited, StorageUnavailable
+from domain.tutor_request import TutorSignup
 from domain.user import EmailTaken, InvalidCode, Purpose, Role, Status, WeakPassword
 from tests.unit.accounts.desk import ANN, PASSWORD, Desk
 

@@ -112,3 +112,34 @@ async def test_without_its_stores_nothing_is_promised(desk: Desk) -> None:
     with pytest.raises(StorageUnavailable):
         await desk.send_verification(ANN, "register", IP)
     assert desk.outbox.posted == []
+
+
+class TestOutage:
+    async def test_of_the_mail_queue_spends_nothing(self, desk: Desk) -> None:
+        for n in range(70):  # more than any limit allows
+            desk.outbox.refuse_with = StorageUnavailable()
+            with pytest.raises(StorageUnavailable):
+                await desk.send_verification(ANN, "register", IP)
+            if n % 10 == 0:
+                desk.outbox.refuse_with = None
+                await desk.send_verification(f"u{n}@example.org", "register", IP)
+        desk.outbox.refuse_with = None
+        await desk.send_verification(ANN, "register", IP)
+        assert await desk.codes.redeem(ANN, [Purpose.REGISTER], code_in(desk.outbox.last_to(ANN).text))
+
+    async def test_of_the_database_spends_nothing(self, desk: Desk) -> None:
+        desk.database.down = True
+        for _ in range(70):
+            with pytest.raises(StorageUnavailable):
+                await desk.send_verification(ANN, "register", IP)
+        desk.database.down = False
+        await desk.send_verification(ANN, "register", IP)
+
+    async def test_of_everything_is_told(self, desk: Desk) -> None:
+        desk.outbox.refuse_with = StorageUnavailable()
+        desk.codes.down = True
+        with pytest.raises(StorageUnavailable):
+            await desk.send_verification(ANN, "register", IP)
+        desk.codes.down, desk.throttle.down = False, True
+        with pytest.raises(StorageUnavailable):
+            await desk.send_verification(ANN, "register", IP)

@@ -13,6 +13,7 @@ from adapters.http.openai_chat import OpenAiChat
 from application.ports.language_model import LanguageModel, ModelFailed, ModelTimeout, Prompt
 from domain.conversation import MemoryId
 from domain.user import UserId
+from tests.servers.http import Fault
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.openai_chat import OpenAiChatServer
 from tests.servers.script import Script
@@ -367,3 +368,45 @@ async def test_hundreds_of_streams_at_once(client: httpx.AsyncClient, service: L
 
 def test_the_services_events_are_what_the_contract_shows() -> None:
     assert json.dumps(LlmServiceServer().piece("a"))[:38] == '{"chunk": "a", "status": "streaming", '
+
+
+@pytest.mark.parametrize(
+    ("asked", "active"),
+    [("llama3.1:8b", "llama3.1:8b"), ("qwen", "qwen:latest"), (None, "llama3.1:8b"), ("absent", None)],
+)
+async def test_the_list_marks_the_model_that_is_asked(
+    client: httpx.AsyncClient, openai: OpenAiChatServer, asked: str | None, active: str | None
+) -> None:
+    openai.models = ["llama3.1:8b", "qwen:latest"]
+    listed = await OpenAiChat(client, openai.url + "/v1", asked).models()
+    assert [model.name for model in listed] == openai.models
+    assert [model.name for model in listed if model.active] == ([active] if active else [])
+
+
+async def test_a_list_with_odd_figures_is_still_a_list(
+    client: httpx.AsyncClient, openai: OpenAiChatServer
+) -> None:
+    odd = [
+        {"id": "a", "created": 1_700_000_000, "owned_by": "us"},
+        {"id": "b", "created": "yesterday", "owned_by": 7},
+        {"id": "c", "created": 10**30},
+        {"id": "d", "created": True},
+    ]
+    openai.faults["/v1/models"] = Fault(status=200, body=json.dumps({"data": odd}).encode())
+    listed = await OpenAiChat(client, openai.url + "/v1", "a").models()
+    assert [(m.owner, m.created_at.year if m.created_at else None) for m in listed] == [
+        ("us", 2023),
+        ("", None),
+        ("", None),
+        ("", None),
+    ]
+
+
+async def test_the_service_lists_nothing_but_says_whether_it_is_there(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    model = LlmService(client, service.url)
+    assert await model.models() == []
+    service.faults["/health"] = Fault(status=500)
+    with pytest.raises(ModelFailed):
+        await model.models()

@@ -306,3 +306,20 @@ async def test_pages_of_a_pdf_are_found_with_their_numbers(world: World) -> None
 
     assert (hit.filename, hit.page) == ("course.pdf", 2)
     assert "chlorophyll" in hit.text
+
+
+async def test_of_its_public_names_only_names_are_taken(world: World) -> None:
+    world.answers(
+        "/api/public_files", {"files": ["b.pdf", None, 5, "", "x" * 300, {"name": "c"}, "a\x00.txt"]}
+    )
+    assert list(await world.rag.public_names()) == ["b.pdf", "a�.txt"]
+
+
+@pytest.mark.parametrize("body", [{"files": "a.pdf"}, {"names": []}, [], b"<html>"])
+async def test_a_senseless_list_of_names_is_a_failure(world: World, body: object) -> None:
+    world.answers("/api/public_files", body)
+    with pytest.raises(KnowledgeFailed):
+        await world.rag.public_names()
+    world.answers("/api/public_files", {"files": []}, status=500)
+    with pytest.raises(KnowledgeFailed):
+        await world.rag.public_names()

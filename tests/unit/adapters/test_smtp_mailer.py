@@ -1,10 +1,12 @@
 import asyncio
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from adapters.smtp.mailer import SmtpMailer
-from application.ports.mail import Mail, MailRefused
+from application.ports.mail import Mail, MailRefused, MailUndeliverable
 from tests.servers.proxy import TcpProxy
 from tests.servers.smtp import SmtpServer
 from tests.servers.tls import loopback_tls
@@ -168,3 +170,97 @@ async def test_a_line_that_is_cut_is_refused() -> None:
         proxy.cut()
         with pytest.raises(MailRefused):
             await sending
+
+
+@pytest.mark.parametrize(
+    ("answer", "for_good"),
+    [
+        ("550 5.1.1 no such user", True),
+        ("553 bad", True),
+        ("450 4.2.0 later", False),
+        ("421 4.3.2 busy", False),
+    ],
+)
+async def test_only_what_will_never_be_taken_is_undeliverable(answer: str, for_good: bool) -> None:
+    async with SmtpServer(refuse=answer) as server:
+        mailer = SmtpMailer(host="127.0.0.1", port=server.port, default_sender=SENDER)
+        with pytest.raises(MailRefused) as caught:
+            await mailer.deliver(MAIL)
+
+    assert isinstance(caught.value, MailUndeliverable) is for_good
+
+
+async def test_what_is_wrong_with_us_is_no_fault_of_the_mail() -> None:
+    async with SmtpServer(login=LOGIN) as server:
+        no_sender = SmtpMailer(host="127.0.0.1", port=server.port, default_sender="nobody")
+        wrong_password = SmtpMailer(
+            host="127.0.0.1", port=server.port, username="tutor", password="wrong", default_sender=SENDER
+        )
+        for mailer in (no_sender, wrong_password):
+            with pytest.raises(MailRefused) as caught:
+                await mailer.deliver(MAIL)
+            assert not isinstance(caught.value, MailUndeliverable)
+
+
+async def test_html_stands_beside_the_text() -> None:
+    html = "<!doctype html><p>Your code is <strong>123456</strong>. 文 " + "x" * 2000
+    async with SmtpServer() as server:
+        mailer = SmtpMailer(host="127.0.0.1", port=server.port, default_sender=SENDER)
+        await mailer.deliver(replace(MAIL, html=html))
+
+    message = server.mails[0].message
+    kinds = [part.get_content_type() for part in message.iter_parts()]
+    assert (message.get_content_type(), kinds) == ("multipart/alternative", ["text/plain", "text/html"])
+    plain, rich = (message.get_body((kind,)) for kind in ("plain", "html"))
+    assert plain is not None
+    assert rich is not None
+    assert plain.get_content().strip() == MAIL.text
+    assert rich.get_content().strip() == html
+
+
+@pytest.mark.parametrize(
+    "name", ["Schule für Alle", "学校", "Tutor, Inc.", "x" * 300, 'A "quoted" one', "a\\b"]
+)
+async def test_a_senders_name_is_one_name(name: str) -> None:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    async with SmtpServer() as server:
+        mailer = SmtpMailer(
+            host="127.0.0.1", port=server.port, default_sender=f'"{escaped}" <tutor@example.org>'
+        )
+        await mailer.deliver(MAIL)
+
+    (mail,) = server.mails
+    (sender,) = mail.message["from"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name, "tutor@example.org")
+    assert set(mail.message.keys()) == {
+        "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version",
+        "Content-Type", "Content-Transfer-Encoding",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\x00", "\x0b", "\u2028", "\x85"])
+@pytest.mark.parametrize("field", ["to", "subject", "sender"])
+async def test_no_header_can_be_smuggled_in(field: str, end: str) -> None:
+    smuggled = f"{end}Bcc: eve@example.org"
+    sender = f"Tutor{smuggled} <tutor@example.org>" if field == "sender" else SENDER
+    mail = Mail(
+        "ann@example.org" + smuggled * (field == "to"), "Code" + smuggled * (field == "subject"), "text", AT
+    )
+    async with SmtpServer() as server:
+        mailer = SmtpMailer(host="127.0.0.1", port=server.port, default_sender=sender)
+        with suppress(MailRefused):
+            await mailer.deliver(mail)
+
+    assert all(sent.to == ("ann@example.org",) for sent in server.mails)
+    assert all("Bcc" not in sent.message for sent in server.mails)
+
+
+async def test_the_same_mail_is_the_same_message_at_each_try() -> None:
+    other = replace(MAIL, created_at=AT + timedelta(microseconds=1))
+    async with SmtpServer() as server:
+        mailer = SmtpMailer(host="127.0.0.1", port=server.port, default_sender=SENDER)
+        for mail in (MAIL, MAIL, other):
+            await mailer.deliver(mail)
+
+    first, again, another = (mail.message["message-id"] for mail in server.mails)
+    assert first == again != another

@@ -6,11 +6,12 @@ from application.chat.reply import Reply
 from application.chat.running import Reader, RunningReply
 from application.ports.replies import Run
 from domain.conversation import MessageId, SessionId
+from domain.user import UserId
 
 
 @pytest.fixture
 def running() -> RunningReply:
-    return RunningReply(Reply(SessionId(1), MessageId(2)), Run(SessionId(1), "ours", 1))
+    return RunningReply(Reply(SessionId(1), MessageId(2)), Run(SessionId(1), "ours", 1), UserId(3))
 
 
 def say(running: RunningReply, piece: str) -> None:

@@ -139,3 +139,9 @@ async def test_a_search_without_documents_finds_nothing() -> None:
 
 async def test_it_can_be_asked() -> None:
     await World().index.check()
+
+
+async def test_nothing_is_in_it_that_we_have_no_row_for() -> None:
+    world = World()
+    await world.indexed("house.txt", TRENCH, owner=None)
+    assert list(await world.index.public_names()) == []

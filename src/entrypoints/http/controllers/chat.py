@@ -37,7 +37,7 @@ from entrypoints.http.documentation import (
     parameter,
     words,
 )
-from entrypoints.http.event_stream import EventStream, StreamTimes, begun, frames
+from entrypoints.http.event_stream import EventStream, LoginWatch, StreamTimes, begun, frames
 from entrypoints.http.policy import USER
 from entrypoints.http.stream_events import STREAM_EVENT, STREAM_EXAMPLE
 from entrypoints.http.wire import iso
@@ -177,6 +177,7 @@ class ChatController(Controller):
         caller: FromDishka[Caller],
         ask: FromDishka[Ask],
         times: FromDishka[StreamTimes],
+        login: FromDishka[LoginWatch],
     ) -> EventStream:
         """Ask, and read the answer as it is written."""
         async with form_of(request) as form:
@@ -192,7 +193,7 @@ class ChatController(Controller):
             reply.failure.extra["session_id"] = reply.session
             raise reply.failure
         headers = {"X-Session-Id": str(reply.session), "X-Message-Id": str(reply.message)}
-        return EventStream(stream, headers)
+        return EventStream(stream, headers, login)
 
 
 def _session(line: SessionLine) -> SessionItem:

@@ -10,11 +10,10 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from application.health import CheckHealth, Condition
 from application.ports.clock import Clock
-from domain.user import Role
 from entrypoints.http.documentation import Moment, errors, operation
 from entrypoints.http.errors import request_id_of
 from entrypoints.http.lifecycle import Lifecycle
-from entrypoints.http.policy import OPTIONAL, PUBLIC, caller_of
+from entrypoints.http.policy import OPTIONAL, PUBLIC, Policy, Roles, caller_of
 from entrypoints.http.wire import iso
 
 DOWN = "Service temporarily unavailable"
@@ -106,7 +105,11 @@ class HealthController(Controller):
         security=[{}, {"token": []}],
     )
     async def health_detailed(
-        self, request: Request[Any, Any, State], check: FromDishka[CheckHealth], clock: FromDishka[Clock]
+        self,
+        request: Request[Any, Any, State],
+        check: FromDishka[CheckHealth],
+        clock: FromDishka[Clock],
+        roles: FromDishka[Roles],
     ) -> Response[Details | UnhealthyDetails]:
         """Upstreams too; which of them is in what condition is shown to admins only."""
         found = await check()
@@ -114,7 +117,7 @@ class HealthController(Controller):
         degraded = any(condition is not Condition.HEALTHY for condition in found.values())
         status = "unhealthy" if broken else "degraded" if degraded else "healthy"
         caller = caller_of(request)
-        is_admin = caller is not None and caller.account.role is Role.ADMIN
+        is_admin = caller is not None and roles.allow(caller.account.role, Policy.ADMIN)
         timestamp = iso(clock.now()) if is_admin else None
         checks = {name: str(condition) for name, condition in found.items()} if is_admin else None
         if not broken:

@@ -1,5 +1,6 @@
 """What a browser gets: the front page, the assets of the documentation, pictures."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,12 @@ from dishka import FromDishka
 from litestar import Controller, MediaType, Response, get
 from litestar.params import FromPath
 
+from application.ports.pictures import Pictures
 from domain.errors import NotFound
 from entrypoints.http.policy import PUBLIC
 
 ASSETS = Path(__file__).parents[1] / "assets"
+SHIPPED_PICTURES = ASSETS / "avatars"
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -26,7 +29,6 @@ CACHED = {"Cache-Control": "public, max-age=86400"}
 class House:
     """What the pages tell about this installation."""
 
-    static: Path
     model: str
     mailbox: bool
 
@@ -44,22 +46,18 @@ class PagesController(Controller):
 
     @get("/assets/docs/{name:str}")
     async def docs_asset(self, name: FromPath[str]) -> Response[bytes]:
-        return _file(ASSETS / "docs", name)
+        return await asyncio.to_thread(_file, ASSETS / "docs", name)
 
     @get("/static/avatars/{name:str}")
-    async def picture(self, name: FromPath[str], house: FromDishka[House]) -> Response[bytes]:
-        for folder in (house.static / "avatars", ASSETS / "avatars"):
-            if _is_there(folder, name):
-                return _file(folder, name)
-        raise NotFound
-
-
-def _is_there(folder: Path, name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and Path(name).suffix in TYPES and (folder / name).is_file()
+    async def picture(self, name: FromPath[str], pictures: FromDishka[Pictures]) -> Response[bytes]:
+        content = await pictures.read(name)
+        if content is None:
+            raise NotFound
+        return Response(content, media_type=TYPES[Path(name).suffix], headers=CACHED)
 
 
 def _file(folder: Path, name: str) -> Response[bytes]:
-    if not _is_there(folder, name):
-        raise NotFound
     path = folder / name
+    if not _NAME.fullmatch(name) or path.suffix not in TYPES or not path.is_file():
+        raise NotFound
     return Response(path.read_bytes(), media_type=TYPES[path.suffix], headers=CACHED)

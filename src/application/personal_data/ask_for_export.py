@@ -1,0 +1,35 @@
+from dataclasses import dataclass
+from uuid import uuid4
+
+from application.ports.clock import Clock
+from application.ports.persistence import WorkFactory
+from application.ports.wakeup import Wakeup
+from domain.export import Export
+from domain.job import JobKind
+from domain.user import TokenDead, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskForExport:
+    """Whoever asks for his data gets the archive that is being made or waits to be fetched; there is one at a
+    time. Else one is made now."""
+
+    work: WorkFactory
+    wakeup: Wakeup
+    clock: Clock
+
+    async def __call__(self, user: UserId) -> Export:
+        now = self.clock.now()
+        async with self.work() as w:
+            if await w.users.get(user) is None:  # held: who else asks for him waits
+                raise TokenDead
+            for export in await w.exports.of(user):
+                if export.ready_at is None or export.fetchable(now):
+                    return export
+            export = Export(user_id=user, disk_name=uuid4().hex, created_at=now)
+            w.exports.add(export)
+            await w.flush()
+            await w.jobs.add(JobKind.EXPORT_ACCOUNT, {"export_id": export.id}, f"export:{export.id}", now)
+            await w.commit()
+        await self.wakeup.ring()
+        return export

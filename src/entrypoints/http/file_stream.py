@@ -1,0 +1,59 @@
+"""A file as it is read: never whole in memory."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import anyio
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+from typing_extensions import override
+
+
+class FileStream(ASGIResponse):
+    """Sends pieces and closes their generator, whatever ends the transfer. The generator is asked for the
+    next piece only when the server has taken over the one before."""
+
+    _should_set_content_length = False
+
+    def __init__(self, pieces: AsyncGenerator[bytes], size: int, media_type: str, name: str) -> None:
+        """`name` is what the file is called on the other side: plain ASCII."""
+        headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
+        headers["Cache-Control"] = "private, no-store"
+        super().__init__(status_code=200, media_type=media_type, headers=headers)
+        self.pieces = pieces
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self.pieces):
+            await super().__call__(scope, receive, send)
+
+    @override
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        taking = anyio.CancelScope()
+        left = False
+
+        async def watch() -> None:
+            nonlocal left
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left = True
+            taking.cancel()  # nothing else: who reads the pieces must not be cut short
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            async for piece in self.pieces:
+                if left:  # also said once the last byte is out
+                    break
+                with anyio.CancelScope() as taking:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                if taking.cancelled_caught:
+                    break
+            else:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            tasks.cancel_scope.cancel()
+
+
+async def nothing() -> AsyncGenerator[bytes]:
+    """For HEAD."""
+    return
+    yield b""

@@ -1,0 +1,233 @@
+"""Who leaves leaves nothing behind (PR-1, A18, A19)."""
+
+import asyncio
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from redis import Redis
+
+from tests.conftest import Valkey
+from tests.integration.house import PASSWORD, House, User, a_house
+from tests.integration.leaving import leave, no_pause, receipt, redis_url_of
+from tests.integration.served import served
+from tests.integration.waiting import until
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.rag_service import RagServiceServer
+
+ANN, BEN = "ann.canary@example.org", "ben@example.org"
+CANARY = "quetzalcoatl"
+STORES = {"database", "replies", "login", "redis", "files", "index", "pictures", "exports"}
+
+
+@pytest.fixture
+async def rag() -> AsyncIterator[RagServiceServer]:
+    async with RagServiceServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["own index", "rag service"])
+async def any_house(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    redis: Redis,
+    valkey: Valkey,
+    llm: LlmServiceServer,
+    rag: RagServiceServer,
+) -> AsyncIterator[House]:
+    more = {"RAG_URL": rag.url} if request.param == "rag service" else {}
+    async with a_house(tmp_path, REDIS_URL=valkey.url, LLM_URL=llm.url, **more) as house:
+        yield house
+
+
+async def id_of(user: User) -> int:
+    return int((await user.get("/api/user/profile")).json()["id"])
+
+
+async def lived_in(house: House, folder: Path, email: str = ANN) -> User:
+    """Somebody who has left traces wherever one can."""
+    user = await house.user(email)
+    id = await id_of(user)
+    file = folder / f"{CANARY}.txt"
+    file.write_text(f"The {CANARY} had a wingspan of ten metres.", "utf-8")
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    uploaded = await user.upload(file)
+    assert uploaded.json()["rag_indexed"] is True, uploaded.text
+    assert (await user.ask(f"How large was the {CANARY}?")).kinds[-1] == "complete"
+    for path, sent in (
+        ("/api/user/profile", {"json": {"full_name": CANARY, "bio": CANARY}}),
+        ("/api/user/avatar", {"files": {"avatar": ("me.png", picture.getvalue())}}),
+        ("/api/user/tutor_request", {"json": {"reason": CANARY}}),
+        ("/api/chat/new", {"json": {"title": CANARY}}),
+    ):
+        answer = await user.post(path, **sent)
+        assert answer.is_success, answer.text
+    await exported(user)
+    await until(lambda: house.sql("SELECT id FROM notification"))
+    with Redis.from_url(redis_url_of(house)) as redis:
+        redis.set(f"idem:{id}:abc", CANARY)
+        redis.set(f"sessionid:{id}", "123456")
+        redis.hset(f"rtc:{id}", "123456", CANARY)
+        redis.set(f"avatar:lease:{id}", 7)
+        redis.set(f"avatar:lock:{id}", CANARY)
+        redis.hset("avatar:user_mappings", str(id), CANARY)
+    return user
+
+
+async def exported(user: User) -> dict[str, Any]:
+    """The archive that waits for the user."""
+    async with asyncio.timeout(10):
+        while True:
+            state: dict[str, Any] = (await user.get("/api/user/export")).json()
+            if state["status"] == "ready":
+                return state
+            await asyncio.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """All places where something may lie, as their owner sees them."""
+
+    house: House
+    rag: RagServiceServer
+
+    def traces(self, *words: str) -> list[str]:
+        """Where one of the words still is."""
+        return [
+            f"{where}: {text[:100]!r}"
+            for where, text in self._all()
+            if any(word.casefold() in text.casefold() for word in words)
+        ]
+
+    def _all(self) -> Iterator[tuple[str, str]]:
+        yield from self._database()
+        yield from self._redis()
+        settings = self.house.settings
+        for folder in (Path(settings.upload_dir), settings.static_dir, settings.data_dir / "run"):
+            for path in folder.rglob("*"):
+                yield "name", path.name
+                if path.is_file():
+                    yield str(path.relative_to(folder)), path.read_bytes().decode("latin-1")
+        yield "rag", repr(self.rag.bases)
+
+    def _database(self) -> Iterator[tuple[str, str]]:
+        """Every table but the action log, those of the full-text index included."""
+        file = self.house.settings.sqlalchemy_url.rpartition("///")[2]
+        with closing(sqlite3.connect(f"/{file.lstrip('/')}")) as database:
+            names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in names:
+                if name == "user_action_log":
+                    continue
+                for row in database.execute(f'SELECT * FROM "{name}"'):
+                    yield (
+                        name,
+                        " ".join(
+                            cell.decode("latin-1") if isinstance(cell, bytes) else str(cell) for cell in row
+                        ),
+                    )
+
+    def _redis(self) -> Iterator[tuple[str, str]]:
+        with Redis.from_url(redis_url_of(self.house)) as redis:
+            for key in redis.scan_iter():
+                yield "redis", key.decode() + (redis.dump(key) or b"").decode("latin-1")
+
+
+async def test_nothing_of_the_departed_is_left(
+    any_house: House, rag: RagServiceServer, tmp_path: Path, redis: Redis
+) -> None:
+    ann, ben = await lived_in(any_house, tmp_path), await any_house.user(BEN)
+    id, told = await id_of(ann), await ben.ask("What is osmosis?")
+    stores = Stores(any_house, rag)
+    assert len({trace.partition(":")[0] for trace in stores.traces(CANARY, ANN)}) > 6
+
+    assert (await leave(ann, ANN)).status_code == 200
+    details = await receipt(any_house, id)
+
+    assert stores.traces(CANARY, ANN) == []
+    assert set(details) == STORES
+    assert details["files"]["erased"] == details["pictures"]["erased"] == details["exports"]["erased"] == 1
+    assert details["database"]["erased"] > 5
+    assert details["redis"]["erased"] >= 6
+    assert await any_house.sql(f"SELECT id FROM user WHERE id = {id}") == []
+    assert redis.keys(f"*:{id}") == redis.keys(f"*:{id}:*") == []
+    assert [path for path in Path(any_house.settings.upload_dir).rglob("*") if path.is_file()] == []
+    ((state, payload),) = await any_house.sql("SELECT state, payload FROM job WHERE kind = 'erase_account'")
+    assert (state, payload) == ("done", "{}")
+    assert [message["role"] for message in await ben.messages(told.session)] == ["user", "assistant"]
+
+
+async def test_the_address_is_free_at_once_and_starts_afresh(house: House, tmp_path: Path) -> None:
+    ann = await lived_in(house, tmp_path)
+    id = await id_of(ann)
+    assert (await leave(ann, ANN)).status_code == 200
+    for answer in (
+        await ann.get("/api/user/profile"),
+        await house.client.post("/api/login", json={"email": ANN, "password": PASSWORD}),
+    ):
+        assert answer.status_code == 401
+
+    await no_pause(house)
+    again = await house.user(ANN)
+
+    assert await id_of(again) > id
+    await receipt(house, id)
+    assert (await again.get("/api/chat/history")).json() == []
+    assert (await again.get("/api/user_files")).json()["files"] == []
+    profile = (await again.get("/api/user/profile")).json()
+    assert (profile["full_name"], profile["avatar_url"]) == ("", "/static/avatars/default.png")
+    ids = await house.sql("SELECT id FROM session UNION ALL SELECT id FROM message")
+    assert ids == []
+    assert await again.new_session() > 2  # hers of before were 1 and 2
+
+
+async def test_a_rag_service_that_is_away_is_asked_until_it_is_back(
+    tmp_path: Path, redis: Redis, valkey: Valkey, llm: LlmServiceServer
+) -> None:
+    async with RagServiceServer() as rag:
+        bases, port = rag.bases, rag.port
+        async with a_house(tmp_path, REDIS_URL=valkey.url, LLM_URL=llm.url, RAG_URL=rag.url) as house:
+            ann = await lived_in(house, tmp_path)
+            id = await id_of(ann)
+            await rag.__aexit__(None, None, None)
+            assert (await leave(ann, ANN)).status_code == 200
+            await asyncio.sleep(1)
+            left = Stores(house, rag).traces(CANARY)
+            assert {trace.partition(":")[0] for trace in left} == {"rag", "stored_file"}
+            assert await house.sql(f"SELECT id FROM user WHERE id = {id}")  # waits
+            assert (
+                await house.client.post("/api/login", json={"email": ANN, "password": PASSWORD})
+            ).status_code == 401
+
+            async with RagServiceServer(port=port) as back:
+                back.bases = bases
+                details = await receipt(house, id, within=20)
+                assert set(details) == STORES
+                assert Stores(house, back).traces(CANARY, ANN) == []
+
+
+async def test_a_power_cut_in_the_middle_delays_the_erasure_only(
+    tmp_path: Path, llm: LlmServiceServer
+) -> None:
+    async with RagServiceServer() as rag:
+        bases, port = rag.bases, rag.port
+        async with served(tmp_path, LLM_URL=llm.url, RAG_URL=rag.url) as one:
+            ann = await lived_in(one.house, tmp_path)
+            id = await id_of(ann)
+            await rag.__aexit__(None, None, None)  # so that it does not get to the end
+            assert (await leave(ann, ANN)).status_code == 200
+            one.kill_everything()
+    async with RagServiceServer(port=port) as back:
+        back.bases = bases
+        async with served(tmp_path, LLM_URL=llm.url, RAG_URL=back.url) as one:
+            details = await receipt(one.house, id, within=60)
+            assert set(details) == STORES
+            assert Stores(one.house, back).traces(CANARY, ANN) == []
+            lines = await one.house.sql("SELECT id FROM user_action_log WHERE action = 'erase'")
+            assert len(lines) == 1
