@@ -49,6 +49,19 @@ async def store(any_store: Store) -> Store:
     return any_store
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_sql_store(request: pytest.FixtureRequest) -> SqlStore:
+    found: SqlStore = request.getfixturevalue(f"{request.param}_store")
+    return found
+
+
+@pytest.fixture
+async def sql(any_sql_store: SqlStore) -> SqlStore:
+    """For what only real databases can break."""
+    await any_sql_store.clear()
+    return any_sql_store
+
+
 @pytest.fixture(scope="session")
 async def one_redis(valkey: Valkey) -> AsyncIterator[Redis]:
     async with connect(valkey.url, answer_s=10) as client:

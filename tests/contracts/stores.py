@@ -119,6 +119,7 @@ class FakeStore(Store):
 class SqlStore(Store):
     def __init__(self, engine: AsyncEngine, writing: async_sessionmaker[AsyncSession]) -> None:
         self.engine = engine
+        self.sessions = writing
         self.work = SqlWorkFactory(writing)
         self.reading = SqlReading(reading(engine))
         self.queue = SqlJobQueue(writing, reading(engine))
@@ -195,6 +196,11 @@ class SqlStore(Store):
                 await connection.execute(text(f"DELETE FROM {name}"))
             for _, made in kept:
                 await connection.execute(text(made))
+        # a connection that has seen the schema before may lose its way in DELETE … RETURNING now
+        await self.engine.dispose()
+
+    async def rows(self, query: str) -> list[Any]:
+        return await self._rows(text(query))
 
     async def _rows(self, query: Any) -> list[Any]:
         async with self.engine.connect() as connection:

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from adapters.redis.codes import RedisCodes
 from adapters.redis.keyed import Keyed
-from application.ports.codes import Codes
+from application.ports.codes import Codes, Redeemed
 from domain.errors import StorageUnavailable
 from domain.user import Purpose
 from tests.contracts.times import Time, ToldTime
@@ -32,7 +32,7 @@ def wrong(code: str) -> str:
 
 
 async def redeem(codes: Codes, code: str, *purposes: Purpose, email: str = ANN) -> bool:
-    return await codes.redeem(email, purposes or (REGISTER,), code)
+    return await codes.redeem(email, purposes or (REGISTER,), code) is not None
 
 
 class TestCode:
@@ -59,6 +59,28 @@ class TestCode:
         assert not await redeem(codes, code, email=BEN)
         assert not await redeem(codes, code, RESET, UPDATE)
         assert await redeem(codes, code)
+
+    async def test_is_restored_for_the_rest_of_its_life(self, codes: Codes, time: Time) -> None:
+        code = await codes.issue(ANN, RESET)
+        redeemed = await codes.redeem(ANN, (UPDATE, RESET), code)
+        assert redeemed is not None
+        assert redeemed.purpose is RESET
+        assert timedelta(seconds=290) < redeemed.left <= timedelta(seconds=300)
+        await codes.restore(ANN, code, redeemed)
+        assert not await redeem(codes, code, UPDATE)
+        assert await redeem(codes, code, RESET)
+        await codes.restore(ANN, code, Redeemed(RESET, timedelta(seconds=0.2)))
+        await time.pass_(0.3)
+        assert not await redeem(codes, code, RESET)
+
+    async def test_is_not_restored_over_a_newer_one(self, codes: Codes) -> None:
+        first = await codes.issue(ANN, RESET)
+        redeemed = await codes.redeem(ANN, (RESET,), first)
+        assert redeemed is not None
+        second = await codes.issue(ANN, RESET)
+        await codes.restore(ANN, first, redeemed)
+        assert first == second or not await redeem(codes, first, RESET)
+        assert await redeem(codes, second, RESET)
 
     async def test_opens_any_of_the_purposes_asked_for(self, codes: Codes) -> None:
         code = await codes.issue(ANN, RESET)

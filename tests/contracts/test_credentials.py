@@ -106,12 +106,14 @@ class TestArgon2:
 
     async def test_works_on_so_many_at_once_and_no_more(self) -> None:
         for at_once in (1, 3):
+            others = set(threading.enumerate())
             hasher = Argon2Hasher(at_once)
-            working = [asyncio.create_task(hasher.hash("x")) for _ in range(8)]
-            while not all(task.done() for task in working):
-                threads = [t for t in threading.enumerate() if t.name.startswith("argon2")]
-                assert len(threads) <= at_once
+            working = asyncio.gather(*(hasher.hash("x") for _ in range(8)))
+            threads: set[threading.Thread] = set()
+            while not working.done():
+                threads |= {t for t in threading.enumerate() if t.name.startswith("argon2")} - others
                 await asyncio.sleep(0.005)
+            assert len(threads) == at_once
             hasher.close()
             for thread in threads:
                 thread.join()

@@ -10,7 +10,7 @@ from domain.document import FileId
 from domain.export import Export, ExportId
 from domain.job import JobKind, JobState
 from domain.tutor_request import TutorRequest
-from domain.user import Role, User, UserId
+from domain.user import Role, TokenDead, User, UserId
 from tests.builders import a_file, a_message, a_stored_session, a_user, an_open_reply
 from tests.contracts.stores import SqlStore, Store
 from tests.fakes.clock import START
@@ -129,15 +129,12 @@ class TestBuried:
     async def test_are_removed_with_what_came_late(self, store: Store) -> None:
         ann = await stored(store)
         await bury(store, ann.id)
-        session = await session_of(store, ann.id)
+        await session_of(store, ann.id)
         async with store.work() as w:
             await w.users.remove(ann.id)
             await w.commit()
         async with store.work() as w:
             assert await w.users.buried(ann.id) is None
-        if isinstance(store, SqlStore):  # the rest is the foreign keys' doing
-            async with store.work() as w:
-                assert await w.sessions.get(session.id) is None
 
     async def test_only_are_removed(self, store: Store) -> None:
         ann = await stored(store)
@@ -158,6 +155,17 @@ class TestBuried:
             kept = await w.files.get(public)
         assert kept is not None
         assert kept.user_id is None
+
+    async def test_once_removed_get_nothing_new(self, sql: SqlStore) -> None:
+        ann = await stored(sql)
+        await bury(sql, ann.id)
+        async with sql.work() as w:
+            await w.users.remove(ann.id)
+            await w.commit()
+        with pytest.raises(TokenDead):
+            await session_of(sql, ann.id)
+        with pytest.raises(TokenDead):
+            await file_of(sql, ann.id)
 
     async def test_nothing_new_comes_to_belong_to_them_while_held(self, store: Store) -> None:
         ann = await stored(store)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -274,6 +275,13 @@ class TestOutage:
                 await ask
 
 
+async def note_of(redis: Redis, old: Claims) -> dict[str, Any]:
+    noted = await redis.get(f"token_next:{old.jti}")
+    assert noted is not None
+    fields: dict[str, Any] = json.loads(noted)
+    return fields
+
+
 class TestInRedis:
     async def test_keys_are_as_documented_and_expire(self, redis: Redis, time: Time) -> None:
         sessions = RedisLoginSessions(redis, 100)
@@ -292,7 +300,7 @@ class TestInRedis:
         new = await succeeded(sessions, time, old)
         noted = {"jti": new.jti, "iat": int(new.issued_at.timestamp()), "used_at": None}
         noted["exp"] = int(new.expires_at.timestamp())
-        assert json.loads(await redis.get(f"token_next:{old.jti}")) == noted
+        assert await note_of(redis, old) == noted
         assert await redis.get(f"token_prev:{new.jti}") == old.jti.encode()
         assert await redis.get(f"user_token:{ANN}") == new.jti.encode()
         lives = {f"token_next:{old.jti}": 50, f"token_prev:{new.jti}": 50, f"token:{old.jti}": 50}
@@ -302,7 +310,7 @@ class TestInRedis:
             assert most - 2 <= await redis.ttl(key) <= most
 
         await used(sessions, time, new)
-        used_at = json.loads(await redis.get(f"token_next:{old.jti}"))["used_at"]
+        used_at = (await note_of(redis, old))["used_at"]
         assert abs(used_at - time.now().timestamp()) < 2
         assert 48 <= await redis.ttl(f"token_next:{old.jti}") <= 50
         await sessions.close_all(ANN)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing_extensions import override
 
 from application.ports.clock import Clock
-from application.ports.codes import Codes
+from application.ports.codes import Codes, Redeemed
 from domain.errors import StorageUnavailable
 from domain.user import Purpose
 
@@ -54,7 +54,7 @@ class FakeCodes(Codes):
         return code
 
     @override
-    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> bool:
+    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> Redeemed | None:
         self._reachable()
         self.redeemed += 1
         known = {key: self._codes[key] for p in purposes if (key := (email, p)) in self._codes}
@@ -62,12 +62,18 @@ class FakeCodes(Codes):
         for key, issued in living.items():
             if issued.code == code:
                 del self._codes[key]
-                return True
+                return Redeemed(key[1], issued.until - self.clock.now())
         for key, issued in living.items():
             issued.attempts += 1
             if issued.attempts >= ATTEMPTS:
                 del self._codes[key]
-        return False
+        return None
+
+    @override
+    async def restore(self, email: str, code: str, redeemed: Redeemed) -> None:
+        self._reachable()
+        until = self.clock.now() + redeemed.left
+        self._codes.setdefault((email, redeemed.purpose), _Issued(code, until))
 
     @override
     async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from adapters.redis.client import translated
 from adapters.redis.keyed import Keyed
-from application.ports.codes import Codes
+from application.ports.codes import Codes, Redeemed
 from domain.user import Purpose
 
 LIFE_S, ATTEMPTS, PAUSE_S = 300, 5, 10
@@ -21,12 +21,14 @@ redis.call('HSET', KEYS[1], 'hash', ARGV[1], 'attempts', 0)
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
 
-# the right code is consumed; a wrong guess counts against every code it was tried on
+# the right code is consumed: which one it was, and what was left of its life; a wrong guess counts against
+# every code it was tried on
 REDEEM = """
 for i, key in ipairs(KEYS) do
   if redis.call('HGET', key, 'hash') == ARGV[i + 1] then
+    local left = redis.call('PTTL', key)
     redis.call('DEL', key)
-    return 1
+    return {i, left}
   end
 end
 for i, key in ipairs(KEYS) do
@@ -34,7 +36,13 @@ for i, key in ipairs(KEYS) do
     redis.call('DEL', key)
   end
 end
-return 0
+return false
+"""
+
+RESTORE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return end
+redis.call('HSET', KEYS[1], 'hash', ARGV[1], 'attempts', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
 # how long one is there already is what is missing of its life
@@ -78,11 +86,22 @@ class RedisCodes(Codes):
         return code
 
     @override
-    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> bool:
+    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> Redeemed | None:
         keys = [self._key(email, purpose) for purpose in purposes]
         hashes = [self._hash(email, purpose, code) for purpose in purposes]
         with translated():
-            return bool(await self.redis.eval(REDEEM, len(keys), *keys, ATTEMPTS, *hashes))
+            found = await self.redis.eval(REDEEM, len(keys), *keys, ATTEMPTS, *hashes)
+        if found is None:
+            return None
+        nth, left_ms = found
+        return Redeemed(purposes[nth - 1], timedelta(milliseconds=left_ms))
+
+    @override
+    async def restore(self, email: str, code: str, redeemed: Redeemed) -> None:
+        key, hash = self._key(email, redeemed.purpose), self._hash(email, redeemed.purpose, code)
+        left_ms = max(1, int(redeemed.left.total_seconds() * 1000))
+        with translated():
+            await self.redis.eval(RESTORE, 1, key, hash, left_ms)
 
     @override
     async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:

@@ -11,9 +11,10 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from domain.conversation import SessionNotFound
 from domain.document import NameTaken
 from domain.errors import DomainError, StorageUnavailable
-from domain.user import EmailTaken
+from domain.user import EmailTaken, TokenDead
 
 REFUSALS: dict[str, type[DomainError]] = {
     "uq_user_email": EmailTaken,  # PostgreSQL names the constraint,
@@ -22,6 +23,13 @@ REFUSALS: dict[str, type[DomainError]] = {
     "stored_file.stored_name": NameTaken,
     "uq_stored_file_user_id_index_name": NameTaken,
     "stored_file.index_name": NameTaken,
+    "fk_message_session_id": SessionNotFound,  # deleted since it was looked up
+    "fk_session_user_id": TokenDead,  # erased since the request was let in
+    "fk_stored_file_user_id": TokenDead,
+    "fk_tutor_request_user_id": TokenDead,
+    "fk_notification_user_id": TokenDead,
+    "fk_export_user_id": TokenDead,
+    "FOREIGN KEY constraint failed": TokenDead,  # all that SQLite tells; there only accounts can vanish so
 }
 
 

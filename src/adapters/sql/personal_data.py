@@ -41,10 +41,12 @@ class SqlPersonalRecords(PersonalRecords):
         table = _TABLES[kind]
         columns = [column for column in table.c if column.name not in _NOT_HIS]
         source = t.messages.join(t.sessions) if kind is RecordKind.MESSAGE else table
+        u = t.users.c
         async with connected(self.sessions) as session:
-            email = await session.scalar(select(t.users.c.email).where(t.users.c.id == user))
-            since = await session.scalar(select(t.users.c.created_at).where(t.users.c.id == user))
-        his = _his(kind, user, email, since)
+            him = (await session.execute(select(u.email, u.created_at).where(u.id == user))).first()
+        if him is None:
+            return
+        his = _his(kind, user, him.email, him.created_at)
         portion = select(*columns).select_from(source).where(his).order_by(table.c.id).limit(PORTION)
         last = 0
         while True:  # no connection is held while somebody writes what he got
@@ -52,12 +54,12 @@ class SqlPersonalRecords(PersonalRecords):
                 rows = (await session.execute(portion.where(table.c.id > last))).mappings().all()
             for row in rows:
                 last = row["id"]
-                yield _action(row, email) if kind is RecordKind.ACTION else _ready(row)
+                yield _action(row, him.email) if kind is RecordKind.ACTION else _ready(row)
             if len(rows) < PORTION:
                 return
 
 
-def _his(kind: RecordKind, user: UserId, email: str | None, since: datetime | None) -> ColumnElement[bool]:
+def _his(kind: RecordKind, user: UserId, email: str, since: datetime) -> ColumnElement[bool]:
     match kind:
         case RecordKind.ACCOUNT:
             return t.users.c.id == user
@@ -74,7 +76,7 @@ def _his(kind: RecordKind, user: UserId, email: str | None, since: datetime | No
             return _TABLES[kind].c.user_id == user
 
 
-def _action(row: Mapping[Any, Any], email: str | None) -> Mapping[str, object]:
+def _action(row: Mapping[Any, Any], email: str) -> Mapping[str, object]:
     """A line of the log without other people's addresses."""
     hidden = {"hash"} | {name for name in ("operator_email", "target_user_email") if row[name] != email}
     return _ready({name: value for name, value in row.items() if name not in hidden})

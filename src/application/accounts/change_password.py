@@ -1,12 +1,14 @@
 """What changing and resetting a password have in common."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from application.accounts import limits
 from application.accounts.end_sessions import EndSessions
 from application.accounts.mails import password_changed_mail
 from application.accounts.send_mail import post
+from application.accounts.spent_code import spent
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.credentials import PasswordHasher
@@ -25,14 +27,19 @@ class ProveOwner:
     hasher: PasswordHasher
     common_passwords: frozenset[str]
 
-    async def __call__(self, email: str, purposes: Sequence[Purpose], code: str, password: str) -> str | None:
-        """The new hash; None when the code is wrong. The code is consumed only once everything else is fine.
-        The work is the same whether it is right or not, and whether there is an account or not."""
+    @asynccontextmanager
+    async def __call__(
+        self, email: str, purposes: Sequence[Purpose], code: str, password: str
+    ) -> AsyncIterator[str | None]:
+        """The new hash; None when the code is wrong. The code is consumed only once everything else is fine,
+        and counts again when what is done inside cannot be stored. The work is the same whether it is right
+        or not, and whether there is an account or not."""
         password = acceptable_password(password, email, self.common_passwords)
         if wait := await self.throttle.take(limits.CODE_CHECKS, email):
             raise RateLimited(retry_after=wait)
         hash = await self.hasher.hash(password)
-        return hash if await self.codes.redeem(email, purposes, code) else None
+        async with spent(self.codes, email, purposes, code) as right:
+            yield hash if right else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

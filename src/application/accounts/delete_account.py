@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from application.accounts import limits
 from application.accounts.bury import bury
 from application.accounts.end_sessions import EndSessions
+from application.accounts.spent_code import spent
 from application.admin.guards import require_another_admin
 from application.ports.clock import Clock
 from application.ports.codes import Codes
@@ -31,10 +32,20 @@ class DeleteAccount:
     async def __call__(self, account: Account, code: str) -> None:
         async with self.work() as w:  # so that whoever may not leave keeps his code
             await _who_leaves(w, account.id)
-        await self._redeem(account, code)
+        if wait := await self.throttle.take(limits.CODE_CHECKS, account.email):
+            raise RateLimited(retry_after=wait)
+        async with spent(self.codes, account.email, [Purpose.DELETE_ACCOUNT], code) as right:
+            if not right:
+                log.info("code refused", extra={"user_id": account.id, "purpose": Purpose.DELETE_ACCOUNT})
+                raise WrongCode
+            await self._bury(account.id)
+        await self.end_sessions(account.id, replies=True)
+        await self.wakeup.ring()
+
+    async def _bury(self, id: UserId) -> None:
         now = self.clock.now()
         async with self.work() as w:
-            user = await _who_leaves(w, account.id)
+            user = await _who_leaves(w, id)
             was: dict[str, object] = {
                 "full_name": user.profile.full_name if user.profile else "",
                 "role": user.role.value,
@@ -43,15 +54,6 @@ class DeleteAccount:
             await w.log.record(user, "delete", user, now, was)
             await bury(w, user, now)
             await w.commit()
-        await self.end_sessions(account.id, replies=True)
-        await self.wakeup.ring()
-
-    async def _redeem(self, account: Account, code: str) -> None:
-        if wait := await self.throttle.take(limits.CODE_CHECKS, account.email):
-            raise RateLimited(retry_after=wait)
-        if not await self.codes.redeem(account.email, [Purpose.DELETE_ACCOUNT], code):
-            log.info("code refused", extra={"user_id": account.id, "purpose": Purpose.DELETE_ACCOUNT})
-            raise WrongCode
 
 
 async def _who_leaves(w: Work, id: UserId) -> User:

@@ -2,6 +2,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from random import random
 
 from application.ports.clock import Clock
 from application.ports.mail import Mail, Mailer, MailRefused, MailUndeliverable, Outbox
@@ -10,6 +11,7 @@ from domain.errors import StorageUnavailable
 log = logging.getLogger(__name__)
 
 PAUSE_S, TRIES = 1.0, 5
+APART_S = 0.1
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=2), timedelta(seconds=60)
 NOW = timedelta(0)
 
@@ -23,6 +25,7 @@ class DeliverMail:
     mailer: Mailer
     clock: Clock
     pause_s: float = PAUSE_S  # while the outbox is away
+    apart_s: float = APART_S  # at least, and at most twice, between taking a mail and delivering it
 
     async def forever(self) -> None:
         while True:
@@ -37,6 +40,8 @@ class DeliverMail:
         if mail is None:
             return False
         try:
+            # at once, it would slow the answer to who caused it: that tells that the address is known
+            await asyncio.sleep(self.apart_s * (1 + random()))  # noqa: S311 (it hides, it keeps no secret)
             await self.mailer.deliver(mail)
         except MailUndeliverable as error:
             log.error("a mail was given up", extra={"subject": mail.subject, "cause": _cause(error)})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from application.accounts import limits
 from application.accounts.addresses import normalised
 from application.accounts.request_tutor import ask_admins
+from application.accounts.spent_code import spent
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.credentials import PasswordHasher
@@ -48,10 +49,11 @@ class Register:
         if wait := await self.throttle.take(limits.CODE_CHECKS, address):
             raise RateLimited(retry_after=wait)
         hash = await self.hasher.hash(password)
-        if not await self.codes.redeem(address, [Purpose.REGISTER], code) or known:
-            log.info("code refused", extra={"purpose": Purpose.REGISTER})
-            raise InvalidCode
-        return await self._store(address, hash, wanted)
+        async with spent(self.codes, address, [Purpose.REGISTER], code) as right:
+            if not right or known:
+                log.info("code refused", extra={"purpose": Purpose.REGISTER})
+                raise InvalidCode
+            return await self._store(address, hash, wanted)
 
     async def _store(self, address: str, hash: str, wanted: Role) -> bool:
         tutor_at_once = wanted is Role.TUTOR and self.tutor_signup is TutorSignup.OPEN

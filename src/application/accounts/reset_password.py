@@ -26,11 +26,11 @@ class ResetPassword:
     async def __call__(self, email: str, code: str, password: str) -> None:
         address = self._address(email)
         account = await self.reading.credentials(address)
-        hash = await self.prove_owner(address, [Purpose.RESET_PASSWORD], code, password)
-        if hash is None or account is None or not await self.change_password(account.id, address, hash):
-            id = account.id if account else None
-            log.info("code refused", extra={"user_id": id, "purpose": Purpose.RESET_PASSWORD})
-            raise WrongCode
+        async with self.prove_owner(address, [Purpose.RESET_PASSWORD], code, password) as hash:
+            if hash is None or account is None or not await self.change_password(account.id, address, hash):
+                id = account.id if account else None
+                log.info("code refused", extra={"user_id": id, "purpose": Purpose.RESET_PASSWORD})
+                raise WrongCode
         with suppress(StorageUnavailable):  # the password counts already; a throttle ends by itself
             await self.throttle.forget(limits.LOGIN_PER_ACCOUNT, address)
 

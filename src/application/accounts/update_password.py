@@ -17,9 +17,9 @@ class UpdatePassword:
 
     async def __call__(self, account: Account, code: str, password: str) -> None:
         purposes = [Purpose.UPDATE_PASSWORD, Purpose.RESET_PASSWORD]
-        hash = await self.prove_owner(account.email, purposes, code, password)
-        if hash is None:
-            log.info("code refused", extra={"user_id": account.id, "purpose": Purpose.UPDATE_PASSWORD})
-            raise WrongCode
-        if not await self.change_password(account.id, account.email, hash):
-            raise TokenDead
+        async with self.prove_owner(account.email, purposes, code, password) as hash:
+            if hash is None:
+                log.info("code refused", extra={"user_id": account.id, "purpose": Purpose.UPDATE_PASSWORD})
+                raise WrongCode
+            if not await self.change_password(account.id, account.email, hash):
+                raise TokenDead

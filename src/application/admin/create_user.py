@@ -2,6 +2,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from application.accounts.addresses import normalised
+from application.accounts.mails import account_made_mail
+from application.accounts.send_mail import post
 from application.admin.guards import require_rank
 from application.ports.clock import Clock
 from application.ports.credentials import PasswordHasher
@@ -59,5 +61,6 @@ class CreateUser:
             except EmailTaken as error:
                 raise UserExists from error
             await w.log.record(operator, "create", user, now, {"role": role.value})
+            await post(w, account_made_mail(address, now))
             await w.commit()
         return user.id

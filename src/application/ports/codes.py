@@ -1,8 +1,17 @@
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
 from domain.user import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A right code that was just consumed."""
+
+    purpose: Purpose
+    left: timedelta  # how long it would have lived on
 
 
 class Codes(Protocol):
@@ -20,8 +29,14 @@ class Codes(Protocol):
         """A fresh code that replaces the former one; lives 300 s and through 5 attempts."""
         ...
 
-    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> bool:
-        """Check and consume in one step. A wrong guess costs an attempt; the fifth destroys the code."""
+    async def redeem(self, email: str, purposes: Sequence[Purpose], code: str) -> Redeemed | None:
+        """Check and consume in one step; None when it is wrong. A wrong guess costs an attempt; the fifth
+        destroys the code."""
+        ...
+
+    async def restore(self, email: str, code: str, redeemed: Redeemed) -> None:
+        """Undo one `redeem`: the code lives as long as it would have, unless a newer one has taken its
+        place."""
         ...
 
     async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:

@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 from domain.errors import DomainError
 from entrypoints.http.controllers.accounts import AccountsController
 from entrypoints.http.controllers.admin import AdminController
+from entrypoints.http.controllers.admin_tutor_requests import AdminTutorRequestsController
 from entrypoints.http.controllers.admin_users import AdminUsersController
 from entrypoints.http.controllers.chat import ChatController
 from entrypoints.http.controllers.development import DevelopmentController
@@ -41,6 +42,7 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
     controllers = [
         AccountsController,
         AdminController,
+        AdminTutorRequestsController,
         AdminUsersController,
         ChatController,
         DocumentsController,

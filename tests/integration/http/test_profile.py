@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from domain.job import MAX_ATTEMPTS
 from tests.conftest import Valkey
+from tests.free_port import free_port
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import ISO, refusal
 
@@ -336,3 +338,45 @@ async def test_where_it_is_open_or_closed(other_house: House) -> None:
     assert await log_of(other_house, await id_of(ann)) == [{"role": ["student", "tutor"]}]
     again = await ann.post("/api/user/tutor_request")
     assert refusal(again) == (409, "You are already a tutor", "already_decided")
+
+
+class TestDocuments:
+    async def test_whoever_uploads_is_told_when_it_can_be_searched(
+        self, house: House, tmp_path: Path
+    ) -> None:
+        ann = await house.user()
+        await upload(ann, tmp_path)
+        note = await first_note(ann)
+
+        assert (note["title"], note["type"]) == ("Document ready", "success")
+        assert "cells.txt" in note["message"]
+
+    async def test_and_when_it_never_will_be(self, tmp_path: Path, redis: Redis, valkey: Valkey) -> None:
+        nowhere = f"http://127.0.0.1:{free_port()}"
+        async with a_house(
+            tmp_path, REDIS_URL=valkey.url, RAG_URL=nowhere, RAG_INDEX_WAIT_SECONDS="1"
+        ) as house:
+            ann = await house.user()
+            await upload(ann, tmp_path)
+            assert (await listed(ann))["total"] == 0  # there is hope
+            await house.sql(
+                f"UPDATE job SET attempts = {MAX_ATTEMPTS - 1}, run_at = '2026-01-01 00:00:00.000000'"
+            )
+            note = await first_note(ann)
+
+            assert (note["title"], note["type"]) == ("Document not indexed", "error")
+
+
+async def upload(user: User, folder: Path) -> None:
+    file = folder / "cells.txt"
+    file.write_text("The mitochondrion makes the energy of the cell.", "utf-8")
+    assert (await user.upload(file)).status_code == 200
+
+
+async def first_note(user: User) -> dict[str, Any]:
+    for _ in range(200):
+        if notes := (await listed(user))["notifications"]:
+            note: dict[str, Any] = notes[0]
+            return note
+        await asyncio.sleep(0.05)
+    raise AssertionError("nobody told")

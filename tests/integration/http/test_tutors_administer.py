@@ -52,7 +52,7 @@ async def state(house: House) -> list[object]:
         await house.sql("SELECT id, email, role, status, tokens_from, deleted_at FROM user ORDER BY id"),
         await house.sql("SELECT * FROM user_action_log WHERE action NOT IN ('login', 'logout')"),
         await house.sql("SELECT * FROM tutor_request"),
-        await house.sql("SELECT * FROM job"),
+        await house.sql("SELECT kind, dedup_key FROM job"),
     ]
 
 

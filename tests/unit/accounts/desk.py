@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from application.accounts.authenticate import Authenticate, Caller
 from application.accounts.change_password import ChangePassword, ProveOwner
+from application.accounts.delete_account import DeleteAccount
 from application.accounts.end_sessions import EndSessions
 from application.accounts.log_out_everywhere import LogOutEverywhere
 from application.accounts.login import Login
@@ -28,6 +29,7 @@ from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
 from tests.fakes.stops import FakeStopOrders
 from tests.fakes.throttle import FakeThrottle
+from tests.fakes.wakeup import FakeWakeup
 
 ANN, BEN = "ann@example.org", "ben@example.org"
 PASSWORD = "correct horse battery"
@@ -53,6 +55,7 @@ class Desk:
         self.sessions = FakeLoginSessions(self.clock)
         self.tokens = some_tokens()
         self.stops = FakeStopOrders()
+        self.wakeup = FakeWakeup()
         self.work = FakeWorkFactory(self.database)
         self.reading = FakeReading(self.database)
 
@@ -124,6 +127,17 @@ class Desk:
     @property
     def log_out_everywhere(self) -> LogOutEverywhere:
         return LogOutEverywhere(work=self.work, end_sessions=self.end_sessions, clock=self.clock)
+
+    @property
+    def delete_account(self) -> DeleteAccount:
+        return DeleteAccount(
+            work=self.work,
+            codes=self.codes,
+            throttle=self.throttle,
+            end_sessions=self.end_sessions,
+            wakeup=self.wakeup,
+            clock=self.clock,
+        )
 
     @property
     def update_password(self) -> UpdatePassword:

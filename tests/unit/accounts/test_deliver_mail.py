@@ -20,7 +20,7 @@ def a_mail(to: str = "ann@example.org") -> Mail:
 
 async def test_takes_one_and_delivers_it() -> None:
     outbox, mailer = FakeOutbox(), FakeMailer()
-    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock())
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), apart_s=0)
     await outbox.post(a_mail("nobody@example.org"), deliver=False)
     await outbox.post(a_mail())
     assert await deliver.one()
@@ -31,7 +31,7 @@ async def test_takes_one_and_delivers_it() -> None:
 async def test_a_refused_mail_is_tried_again_ever_more_rarely_until_it_is_worthless() -> None:
     clock = FakeClock()
     outbox, mailer = FakeOutbox(clock), FakeMailer()
-    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=clock)
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=clock, apart_s=0)
     mailer.down = True
     await outbox.post(a_mail())
     waits = []
@@ -46,7 +46,7 @@ async def test_a_refused_mail_is_tried_again_ever_more_rarely_until_it_is_worthl
 async def test_a_refused_mail_holds_up_no_other() -> None:
     clock = FakeClock()
     outbox, mailer = FakeOutbox(clock), FakeMailer()
-    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=clock)
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=clock, apart_s=0)
     mailer.down = True
     await outbox.post(a_mail("slow@example.org"))
     assert not await deliver.one()
@@ -61,7 +61,7 @@ async def test_a_refused_mail_holds_up_no_other() -> None:
 async def test_what_nobody_will_ever_take_is_dropped() -> None:
     outbox, mailer = FakeOutbox(), FakeMailer()
     mailer.unknown = {"nobody@example.org"}
-    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock())
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), apart_s=0)
     await outbox.post(a_mail("nobody@example.org"))
     assert not await deliver.one()
     assert outbox.later == []
@@ -90,7 +90,8 @@ async def test_goes_on_for_ever_whatever_is_down() -> None:
     outbox, mailer = FakeOutbox(), FakeMailer()
     outbox.refuse_with = StorageUnavailable()
     mailer.down = True
-    delivering = asyncio.create_task(DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), pause_s=0.001).forever())
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), pause_s=0.001, apart_s=0)
+    delivering = asyncio.create_task(deliver.forever())
     await asyncio.sleep(0.01)
     outbox.refuse_with = None
     await outbox.post(a_mail())
@@ -138,5 +139,18 @@ async def test_a_mail_in_hand_survives_being_stopped() -> None:
         await delivering
 
     mailer = FakeMailer()
-    assert await DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock()).one()
+    assert await DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), apart_s=0).one()
+    assert mailer.delivered == [a_mail()]
+
+
+async def test_an_answer_is_not_slowed_by_the_mail_it_caused() -> None:
+    outbox, mailer = FakeOutbox(), FakeMailer()
+    await outbox.post(a_mail())
+    deliver = DeliverMail(outbox=outbox, mailer=mailer, clock=FakeClock(), apart_s=0.05)
+    delivering = asyncio.create_task(deliver.one())
+    await asyncio.sleep(0.02)
+    assert mailer.delivered == []
+    delivering.cancel()
+    await asyncio.gather(delivering, return_exceptions=True)
+    assert await deliver.one()  # stopped before it began, it was not lost
     assert mailer.delivered == [a_mail()]

@@ -395,6 +395,57 @@ class TestRelease:
         assert room.cluster.runs == {}
 
 
+class TestStopOrders:
+    async def test_end_what_that_user_is_told_and_nothing_else(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        ann, ben = await room.someone("ann@example.org"), await room.someone("ben@example.org")
+        hers = [await worker.ask(ann, "?", None, None) for _ in range(2)]
+        his = await worker.ask(ben, "?", None, None)
+        for running in (*hers, his):
+            await running.begun(5)
+
+        worker.replies.stop_user(ann)
+
+        for running in hers:
+            await ended(running)
+            assert kinds(running.reply.log) == ["streaming", "finished", "complete"]
+            assert told(running.reply.log)[-1]["interrupted"] is True
+            assert room.message(running.reply.message).state is MessageState.INTERRUPTED
+        assert not his.reply.ended
+        room.model.release()
+        await ended(his)
+        assert his.reply.state is ReplyState.COMPLETE
+
+    async def test_for_somebody_who_is_told_nothing_change_nothing(self, worker: Worker) -> None:
+        worker.replies.stop_user(UserId(99))
+
+
+class TestADeletedSession:
+    @pytest.mark.parametrize("stopped", [True, False])
+    async def test_ends_its_reply_in_peace(
+        self, room: Room, worker: Worker, stopped: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        room.model.hold_after = 1
+        running = await asked(room, worker)
+        await until(lambda: room.logs.kept)
+        async with room.work() as w:
+            user = running.user
+            await w.users.forget_rows(user, room.clock.now())
+            await w.commit()
+
+        if stopped:
+            worker.replies.stop_user(user)
+        room.model.release()
+        await ended(running)
+
+        assert kinds(running.reply.log) == ["streaming", "finished", "complete"]
+        assert told(running.reply.log)[-1]["interrupted"] is True
+        assert running.reply.failure is None
+        assert room.logs.kept == {}
+        assert room.cluster.runs == {}
+        assert caplog.records == []
+
+
 async def test_storage_down_from_the_start_is_no_reply(room: Room, worker: Worker) -> None:
     room.database.down = True
     with pytest.raises(StorageUnavailable):

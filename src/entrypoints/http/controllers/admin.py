@@ -1,17 +1,13 @@
-"""What administrators look at and decide, apart from the accounts themselves."""
+"""What administrators look at besides accounts: models, knowledge, and who did what."""
 
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 from dishka import FromDishka
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, get
 from litestar.datastructures import State
-from litestar.openapi.spec import OpenAPIType, Schema
-from litestar.params import FromPath
 
-from application.accounts.authenticate import Caller
-from application.admin.decide_tutor_request import DecideTutorRequest
 from application.admin.list_knowledge import ForeignDocument, ListKnowledge
 from application.admin.list_models import ListedModel, ListModels
 from application.ports.administration import (
@@ -19,36 +15,21 @@ from application.ports.administration import (
     Administration,
     KeptAction,
     PublicDocument,
-    RequestLine,
 )
 from domain.document import IndexState
-from domain.errors import InvalidField
-from domain.tutor_request import (
-    REASON_MAX,
-    RequestStatus,
-    TutorRequestId,
-    TutorRequestNotFound,
-    acceptable_reason,
-)
-from entrypoints.http.bodies import AnyRequest, json_object, paging, path_id, query_text, text
-from entrypoints.http.controllers.admin_users import user_id
+from entrypoints.http.bodies import AnyRequest, paging, query_text
 from entrypoints.http.documentation import (
     TEXT,
     Moment,
-    at_most,
     errors,
-    json_body,
     operation,
     paged,
     parameter,
-    path_number,
 )
 from entrypoints.http.policy import ADMIN
-from entrypoints.http.wire import Said, iso
+from entrypoints.http.wire import iso
 
 LINES, LINES_CAP = 20, 200
-ALL = "all"
-WHICH = {"request_number": path_number("The tutor request.")}
 SHOWN = {
     IndexState.INDEXED: ("Active", "green"),
     IndexState.PENDING: ("Processing", "blue"),
@@ -114,25 +95,6 @@ class ActionList(msgspec.Struct):
     logs: list[ActionItem]
 
 
-class RequestItem(msgspec.Struct):
-    id: int
-    user_id: str
-    email: str
-    username: str
-    reason: str
-    status: str
-    created_at: Moment
-    decided_at: Moment | None
-    decided_by: str | None
-
-
-class RequestList(msgspec.Struct):
-    requests: list[RequestItem]
-    total: int
-    page: int
-    limit: int
-
-
 class AdminController(Controller):
     path = "/api/admin"
     tags = ("administration",)
@@ -194,84 +156,6 @@ class AdminController(Controller):
         listed = await administration.actions(wanted, per_page, (page - 1) * per_page)
         return ActionList(listed.total, page, per_page, [_action(kept) for kept in listed.items])
 
-    @get(
-        "/tutor_requests",
-        opt=ADMIN,
-        operation_class=operation(
-            query={
-                **paged(LINES, LINES_CAP),
-                "status": parameter(
-                    Schema(
-                        type=OpenAPIType.STRING, enum=[*RequestStatus, ALL], default=RequestStatus.PENDING
-                    ),
-                    "Which.",
-                ),
-            }
-        ),
-        responses=errors(400, 403, token=True),
-    )
-    async def tutor_requests(
-        self, request: Request[Any, Any, State], administration: FromDishka[Administration]
-    ) -> RequestList:
-        """Who wants to be a tutor, the newest first."""
-        page, limit = paging(request, LINES, LINES_CAP)
-        listed = await administration.tutor_requests(_status(request), limit, (page - 1) * limit)
-        return RequestList([_request(line) for line in listed.items], listed.total, page, limit)
-
-    @post(
-        "/tutor_requests/{request_number:str}/approve",
-        status_code=200,
-        opt=ADMIN,
-        operation_class=operation(json_body({"reason": at_most(REASON_MAX)}), path=WHICH),
-        responses=errors(403, 404, 409, token=True, body=True),
-    )
-    async def approve_tutor_request(
-        self,
-        request: Request[Any, Any, State],
-        request_number: FromPath[str],
-        caller: FromDishka[Caller],
-        decide: FromDishka[DecideTutorRequest],
-    ) -> Said:
-        """Make the student a tutor; he reads the reason."""
-        await _decide(request, request_number, caller, decide, RequestStatus.APPROVED)
-        return Said("Tutor request approved")
-
-    @post(
-        "/tutor_requests/{request_number:str}/reject",
-        status_code=200,
-        opt=ADMIN,
-        operation_class=operation(json_body({"reason": at_most(REASON_MAX)}), path=WHICH),
-        responses=errors(403, 404, 409, token=True, body=True),
-    )
-    async def reject_tutor_request(
-        self,
-        request: Request[Any, Any, State],
-        request_number: FromPath[str],
-        caller: FromDishka[Caller],
-        decide: FromDishka[DecideTutorRequest],
-    ) -> Said:
-        """Leave the student a student; he reads the reason."""
-        await _decide(request, request_number, caller, decide, RequestStatus.REJECTED)
-        return Said("Tutor request rejected")
-
-
-async def _decide(
-    request: AnyRequest, number: str, caller: Caller, decide: DecideTutorRequest, status: RequestStatus
-) -> None:
-    id = TutorRequestId(path_id(number, TutorRequestNotFound))
-    reason = acceptable_reason(text(await json_object(request), "reason"))
-    await decide(caller.account, id, status, reason)
-
-
-def _status(request: AnyRequest) -> RequestStatus | None:
-    wanted = query_text(request, "status") or RequestStatus.PENDING
-    if wanted == ALL:
-        return None
-    try:
-        return RequestStatus(wanted)
-    except ValueError as error:
-        raise InvalidField("Invalid status") from error
-
 
 def _address(request: AnyRequest, name: str) -> str | None:
     """As addresses stand in the log."""
@@ -322,18 +206,4 @@ def _action(kept: KeptAction) -> ActionItem:
         reason=line.reason,
         details=line.details,
         timestamp=iso(line.timestamp),
-    )
-
-
-def _request(line: RequestLine) -> RequestItem:
-    return RequestItem(
-        id=line.id,
-        user_id=user_id(line.user_id),
-        email=line.email,
-        username=line.username,
-        reason=line.reason,
-        status=line.status,
-        created_at=iso(line.created_at),
-        decided_at=iso(line.decided_at) if line.decided_at else None,
-        decided_by=line.decided_by,
     )

@@ -77,7 +77,7 @@ class PersonalDataController(Controller):
                 generate_examples=False,
                 description="The archive. Once it was read to the end it is gone.",
             ),
-            **errors(404, token=True),
+            **errors(400, 404, token=True),
         },
     )
     async def fetch_export(

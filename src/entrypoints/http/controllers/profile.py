@@ -145,7 +145,7 @@ class ProfileController(Controller):
         "/notifications/{notification:str}/read",
         opt=USER,
         operation_class=operation(path={"notification": path_number("The notification.")}),
-        responses=errors(404, 413, 415, token=True),
+        responses=errors(404, token=True, body=True),
     )
     async def read_notification(
         self,
