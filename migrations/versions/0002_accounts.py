@@ -73,6 +73,10 @@ def _append_only() -> None:
         "CREATE TRIGGER user_action_log_append_only BEFORE UPDATE OR DELETE ON user_action_log"
         " FOR EACH ROW EXECUTE FUNCTION user_action_log_is_append_only()"
     )
+    op.execute(
+        "CREATE TRIGGER user_action_log_never_emptied BEFORE TRUNCATE ON user_action_log"
+        " FOR EACH STATEMENT EXECUTE FUNCTION user_action_log_is_append_only()"
+    )
 
 
 def downgrade() -> None:
@@ -81,6 +85,7 @@ def downgrade() -> None:
         op.execute("DROP TRIGGER user_action_log_no_delete")
     else:
         op.execute("DROP TRIGGER user_action_log_append_only ON user_action_log")
+        op.execute("DROP TRIGGER user_action_log_never_emptied ON user_action_log")
         op.execute("DROP FUNCTION user_action_log_is_append_only")
     op.drop_column("user_action_log", "hash")
     op.drop_table("export")

@@ -186,7 +186,10 @@ class SqlStore(Store):
         tables = [f'"{table.name}"' for table in _all_tables().sorted_tables]
         async with self.engine.begin() as connection:
             if self.engine.dialect.name == "postgresql":
+                guard = "user_action_log_never_emptied"
+                await connection.execute(text(f"ALTER TABLE user_action_log DISABLE TRIGGER {guard}"))
                 await connection.execute(text(f"TRUNCATE {', '.join(tables)} CASCADE"))
+                await connection.execute(text(f"ALTER TABLE user_action_log ENABLE TRIGGER {guard}"))
                 return
             guards = text("SELECT name, sql FROM sqlite_master WHERE name LIKE 'user_action_log_no_%'")
             kept = (await connection.execute(guards)).all()

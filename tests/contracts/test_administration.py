@@ -383,6 +383,13 @@ async def test_the_database_itself_refuses_changes(real: SqlStore, statement: st
     assert (await verdict(real)).lines == 6
 
 
+async def test_postgresql_refuses_to_empty_it(real: SqlStore) -> None:
+    if real.engine.dialect.name == "sqlite":  # has no such statement
+        return
+    with pytest.raises(DBAPIError, match="append-only"):
+        await run(real, "TRUNCATE user_action_log")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -244,6 +244,21 @@ class TestSessions:
         assert newest.id == at_the_moment.id  # of two used in the same moment, the younger
         assert too_old is None
 
+    async def test_two_hundred_writers_all_have_their_turn(self, store: Store) -> None:
+        """Each holds the database for a moment, and nobody is overtaken until he is refused."""
+        session = await stored_session(store)
+        served: list[int] = []
+
+        async def write(n: int) -> None:
+            async with store.work() as w:
+                await w.sessions.count_message(session.id, START)
+                await asyncio.sleep(0.005)
+                served.append(n)
+                await w.commit()
+
+        await asyncio.gather(*(write(n) for n in range(200)))
+        assert sorted(served) == list(range(200))
+
     async def test_no_count_is_lost_among_fifty_writers(self, store: Store) -> None:
         session = await stored_session(store)
 

@@ -44,14 +44,18 @@ async def with_body(
 
 
 async def receipt(house: House, user_id: int, within: float = 10) -> dict[str, Any]:
-    """What the action log says about the erasure, once it is there."""
+    """What the action log says about the erasure, once it is there and the job has forgotten whom it was
+    about."""
     async with asyncio.timeout(within):
         while True:
             lines = await house.sql(
                 "SELECT details FROM user_action_log"
                 f" WHERE action = 'erase' AND target_user_id = {int(user_id)}"
             )
-            if lines:
+            at_work = await house.sql(
+                f"SELECT 1 FROM job WHERE dedup_key = 'erase:{int(user_id)}' AND state <> 'done'"
+            )
+            if lines and not at_work:
                 (details,) = [json.loads(line[0]) for line in lines]
                 return dict(details)
             await asyncio.sleep(0.05)

@@ -53,4 +53,8 @@ async def test_logging_out_has_no_hole(ann: User, name: str) -> None:
 
 
 async def test_administration_has_no_hole(house: House) -> None:
-    await schemathesis(await staff(house), "--include-tag", "administration", "--seed", "1")
+    """Logging somebody out comes last: it may hit the admin who does it."""
+    root = await staff(house)
+    out = "logOutUser"
+    await schemathesis(root, "--include-tag", "administration", "--exclude-operation-id", out, "--seed", "1")
+    await schemathesis(root, "--include-operation-id", out)

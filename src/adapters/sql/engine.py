@@ -1,5 +1,6 @@
 """One engine per process; SQLite tuned so that writers queue instead of failing."""
 
+import asyncio
 from typing import Any
 
 from advanced_alchemy.config import AsyncSessionConfig, EngineConfig, SQLAlchemyAsyncConfig
@@ -8,6 +9,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 BUSY_MS = 5000
+TURN = "turn"  # in the sessions' `info`: the lock to hold while one is in use, if they must queue
+TURN_S = 5.0
 
 
 def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionmaker[AsyncSession]]:
@@ -32,7 +35,9 @@ def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionm
     if sqlite:
         event.listen(engine.sync_engine, "connect", _tune)
         event.listen(engine.sync_engine, "begin", _begin)
-    return engine, async_sessionmaker(engine, expire_on_commit=False, autoflush=False)
+    # SQLite lets one writer in and keeps the others waiting without any order: here they queue
+    info = {TURN: asyncio.Lock()} if sqlite else {}
+    return engine, async_sessionmaker(engine, expire_on_commit=False, autoflush=False, info=info)
 
 
 def reading(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

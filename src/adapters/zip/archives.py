@@ -38,7 +38,7 @@ class ZipArchives(Archives):
             try:
                 yield archive
             finally:
-                thread.submit(archive.close)
+                await asyncio.shield(_in(thread, archive.close))
         finally:
             thread.shutdown(wait=False)
 

@@ -32,14 +32,13 @@ class ProveOwner:
         self, email: str, purposes: Sequence[Purpose], code: str, password: str
     ) -> AsyncIterator[str | None]:
         """The new hash; None when the code is wrong. The code is consumed only once everything else is fine,
-        and counts again when what is done inside cannot be stored. The work is the same whether it is right
-        or not, and whether there is an account or not."""
+        and counts again when what is done inside cannot be stored. A wrong code costs no hash: nobody keeps
+        our processors busy without a mailbox. The work is the same whether there is an account or not."""
         password = acceptable_password(password, email, self.common_passwords)
         if wait := await self.throttle.take(limits.CODE_CHECKS, email):
             raise RateLimited(retry_after=wait)
-        hash = await self.hasher.hash(password)
         async with spent(self.codes, email, purposes, code) as right:
-            yield hash if right else None
+            yield await self.hasher.hash(password) if right else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

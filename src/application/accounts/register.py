@@ -48,12 +48,11 @@ class Register:
             raise EmailTaken
         if wait := await self.throttle.take(limits.CODE_CHECKS, address):
             raise RateLimited(retry_after=wait)
-        hash = await self.hasher.hash(password)
         async with spent(self.codes, address, [Purpose.REGISTER], code) as right:
-            if not right or known:
+            if not right or known:  # without a hash: nobody keeps our processors busy without a mailbox
                 log.info("code refused", extra={"purpose": Purpose.REGISTER})
                 raise InvalidCode
-            return await self._store(address, hash, wanted)
+            return await self._store(address, await self.hasher.hash(password), wanted)
 
     async def _store(self, address: str, hash: str, wanted: Role) -> bool:
         tutor_at_once = wanted is Role.TUTOR and self.tutor_signup is TutorSignup.OPEN

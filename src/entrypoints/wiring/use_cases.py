@@ -12,7 +12,7 @@ from adapters.redis.wakeup import RedisWakeup
 from adapters.sql.health import DatabaseProbe
 from application.accounts.authenticate import Authenticate, Caller
 from application.accounts.change_password import ChangePassword, ProveOwner
-from application.accounts.deliver_mail import DeliverMail
+from application.accounts.deliver_mail import APART_S, DeliverMail
 from application.accounts.end_sessions import EndSessions
 from application.accounts.log_out_everywhere import LogOutEverywhere
 from application.accounts.login import Login
@@ -97,8 +97,9 @@ class UseCaseProvider(Provider):
     )
 
     @provide
-    def deliver_mail(self, outbox: Outbox, mailer: Mailer, clock: Clock) -> DeliverMail:
-        return DeliverMail(outbox=outbox, mailer=mailer, clock=clock)
+    def deliver_mail(self, outbox: Outbox, mailer: Mailer, clock: Clock, settings: Settings) -> DeliverMail:
+        apart_s = 0.0 if settings.has_mailbox else APART_S  # whoever reads the mailbox knows anyway
+        return DeliverMail(outbox=outbox, mailer=mailer, clock=clock, apart_s=apart_s)
 
     @provide
     def send_verification(

@@ -5,13 +5,16 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import jwt
 import pytest
+from argon2 import PasswordHasher
 from redis import Redis
 
-from tests.integration.house import PASSWORD, House, User, a_house
+from entrypoints.admin import create_admin
+from tests.integration.house import PASSWORD, House, User, a_house, running, settings_for
 from tests.integration.http.answers import refusal
 from tests.servers.smtp import SmtpServer
 
@@ -127,6 +130,15 @@ async def test_sixty_codes_an_hour_per_client(house: House) -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
+async def mails_about(house: House, to: str, subject: str) -> list[dict[str, str]]:
+    """Once there is one: mails go out a little later than the answer."""
+    for _ in range(100):
+        if found := [mail for mail in await house.mails_to(to) if subject in mail["subject"]]:
+            return found
+        await asyncio.sleep(0.05)
+    return []
+
+
 async def test_hidden_sign_up_tells_nobody_who_is_registered(
     tmp_path: Path, redis: Redis, valkey_url: str
 ) -> None:
@@ -135,7 +147,7 @@ async def test_hidden_sign_up_tells_nobody_who_is_registered(
         redis.delete(*redis.keys("code_wait:*"))
 
         assert (await send(house, email="ann@example.org")).json() == SENT
-        (mail,) = [m for m in await house.mails_to("ann@example.org") if "already" in m["subject"]]
+        (mail,) = await mails_about(house, "ann@example.org", "already")
         assert not any(c.isdigit() for c in mail["text"])
         known = await register(house, email="ann@example.org")
         unknown = await register(house, email="stranger@example.org")
@@ -496,7 +508,153 @@ async def test_logging_out_the_older_session_leaves_the_newer(house: House) -> N
     assert await house.sql("SELECT status FROM user") == [("active",)]
 
 
+async def test_every_claim_is_there(house: House) -> None:
+    before = int(time.time())
+    ann = await house.user()
+    claims = jwt.decode(ann.token, house.settings.jwt_secret_key, algorithms=["HS256"])
+    assert set(claims) == {
+        "sub", "email", "role", "type", "fresh", "jti", "iat", "nbf", "exp", "auth_time",
+    }  # fmt: skip
+    assert UUID(claims["jti"]).version == 4
+    assert before <= claims["iat"] == claims["nbf"] == claims["auth_time"] <= time.time()
+
+
+async def test_how_long_tokens_live_is_a_setting(tmp_path: Path, redis: Redis, valkey_url: str) -> None:
+    lives = {"JWT_ACCESS_TOKEN_EXPIRES": "3600", "REDIS_TOKEN_TTL_SECONDS": "600"}
+    async with a_house(tmp_path, REDIS_URL=valkey_url, **lives) as house:
+        ann = await house.user()
+        claims = jwt.decode(ann.token, options={"verify_signature": False})
+        assert claims["exp"] - claims["iat"] == 3600
+        assert 590 <= int(redis.ttl(f"token:{claims['jti']}")) <= 600
+        status = (await ann.get("/api/token_status")).json()
+        assert 3590 <= status["expires_in_seconds"] <= 3600
+    short = {"JWT_ACCESS_TOKEN_EXPIRES": "300"}  # the token's own end comes before the idle limit
+    async with running(settings_for(tmp_path, REDIS_URL=valkey_url, **short)) as house:
+        claims = jwt.decode((await house.login("ann@example.org")).token, options={"verify_signature": False})
+        assert 290 <= int(redis.ttl(f"token:{claims['jti']}")) <= 300
+
+
+async def test_registering_and_logging_in_are_logged(house: House) -> None:
+    await (await house.user()).post("/api/logout")
+    lines = await house.sql(
+        "SELECT action, operator_email, role, target_user_id, target_user_email, reason FROM user_action_log"
+    )
+    ann = "ann@example.org"
+    assert lines == [(action, ann, "student", 1, ann, None) for action in ("create", "login", "logout")]
+
+
+async def test_a_long_local_part_makes_a_name_of_fifty(house: House) -> None:
+    email = f"{'x' * 64}@example.org"
+    assert (await house.register(email)).status_code == 201
+    assert await house.sql("SELECT username FROM user_profile") == [("x" * 50,)]
+
+
+async def test_an_old_hash_is_renewed_by_a_login(house: House) -> None:
+    """PW-2: at least 19 MiB, t=2, p=1."""
+    await house.register("ann@example.org")
+    weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+    await house.sql(f"UPDATE user SET password_hash = '{weak}'")
+    for _ in range(2):
+        await house.login("ann@example.org")
+        ((hash,),) = await house.sql("SELECT password_hash FROM user")
+        assert hash != weak
+        kind, _, parameters = hash.split("$")[1:4]
+        strength = {name: int(n) for name, n in (one.split("=") for one in parameters.split(","))}
+        assert kind == "argon2id"
+        assert (strength["m"] >= 19_456, strength["t"] >= 2, strength["p"]) == (True, True, 1)
+
+
+async def test_a_code_for_something_else_registers_nobody(house: House, redis: Redis) -> None:
+    """AU-3: nor does one for a registration reset a password."""
+    await house.register("a@example.org")
+    for purpose in ("reset_password", "update_password", "delete_account"):
+        redis.delete(*redis.keys("code_wait:*"), "-")
+        sent = len(await house.mails_to("a@example.org"))
+        await send(house, email="a@example.org", purpose=purpose)
+        code = await house.code_for("a@example.org", after=sent)
+        await house.sql("UPDATE user SET email = 'moved@example.org'")
+        assert refusal(await register(house, email="a@example.org", code=code)) == WRONG_CODE, purpose
+        await house.sql("UPDATE user SET email = 'a@example.org'")
+
+    await send(house, email="b@example.org")
+    code = await house.code_for("b@example.org")
+    await create_admin(house.settings, "b@example.org", PASSWORD, "tutor")
+    fields = {"email": "b@example.org", "code": code, "new_password": "another good horse"}
+    wrong = (400, "Invalid or expired verification code", "invalid_code")
+    assert refusal(await house.client.post("/api/reset_password", json=fields)) == wrong
+    bob = await house.login("b@example.org")
+    assert refusal(await bob.post("/api/update_password", json=fields)) == wrong
+    leaving = {"code": code}
+    answer = await house.client.request(
+        "DELETE", "/api/user/delete_account", json=leaving, headers=bob.headers
+    )
+    assert refusal(answer) == wrong
+
+
+async def test_guesses_count_from_however_many_places(tmp_path: Path, redis: Redis, valkey_url: str) -> None:
+    """AU-2."""
+    async with a_house(tmp_path, REDIS_URL=valkey_url, TRUSTED_PROXIES="127.0.0.1") as house:
+        await send(house, email="a@example.org")
+        code = await house.code_for("a@example.org")
+        account = {"email": "a@example.org", "password": PASSWORD}
+        for n in range(12):
+            guess = {**account, "code": f"{(int(code) + 1 + n) % 1_000_000:06d}"}
+            answer = await house.client.post(
+                "/api/register", json=guess, headers={"X-Forwarded-For": f"203.0.113.{n}"}
+            )
+            assert refusal(answer) == WRONG_CODE
+        assert refusal(await register(house, email="a@example.org", code=code)) == WRONG_CODE
+
+
+async def test_of_doubled_keys_the_checked_one_is_used(house: House) -> None:
+    """AU-12."""
+    await send(house, email="mine@example.org")
+    code = await house.code_for("mine@example.org")
+    for doubled in (
+        f'"email": "mine@example.org", "email": "theirs@example.org", "code": "{code}"',
+        f'"email": "mine@example.org", "code": "{code}", "role": "student", "role": "admin"',
+    ):
+        content = f'{{"password": "{PASSWORD}", {doubled}}}'
+        assert (await house.client.post("/api/register", content=content)).status_code in (400, 401)
+    content = (
+        f'{{"role": "admin", "email": "theirs@example.org", "email": "mine@example.org", "code": "{code}",'
+        f' "password": "{PASSWORD}", "role": "student"}}'
+    )
+    assert (await house.client.post("/api/register", content=content)).status_code == 201
+    assert await house.sql("SELECT email, role FROM user") == [("mine@example.org", "student")]
+
+
+async def test_a_fresh_house_knows_nobody(house: House) -> None:
+    """AU-16: there are no default accounts."""
+    assert await house.sql("SELECT count(*) FROM user") == [(0,)]
+    for email in ("admin@example.com", "admin@example.org", "user@example.com", "test@example.com"):
+        for password in ("admin", "password", "123456", "password123", PASSWORD):
+            answer = await house.client.post("/api/login", json={"email": email, "password": password})
+            assert refusal(answer) == INVALID
+
+
 # equal treatment, and mail
+
+
+async def test_nothing_of_an_answer_tells_who_is_registered(house: House, redis: Redis) -> None:
+    """AU-4: status, body and headers are the same."""
+    await house.register("ann@example.org")
+    told = {"x-request-id", "date"}
+    for path, fields in (
+        ("/api/login", {"password": "wrong password"}),
+        ("/api/send_verification", {"purpose": "reset_password"}),
+        ("/api/send_verification", {"purpose": "update_password"}),
+        ("/api/send_verification", {"purpose": "delete_account"}),
+        ("/api/reset_password", {"code": "000000", "new_password": "another good horse"}),
+    ):
+        redis.delete(*redis.keys("code_wait:*"), "-")
+        answers = []
+        for email in ("ann@example.org", "bob@example.org"):
+            answer = await house.client.post(path, json={"email": email, **fields})
+            body = {name: value for name, value in answer.json().items() if name != "request_id"}
+            headers = [(name, value) for name, value in answer.headers.items() if name not in told]
+            answers.append((answer.status_code, body, headers))
+        assert answers[0] == answers[1], path
 
 
 async def test_unknown_addresses_take_as_long(house: House, redis: Redis) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.house import House, User
 from tests.integration.http.answers import refusal
 from tests.integration.http.raw import exchange
+from tests.integration.http.staff import staff
 
 MALFORMED = (400, "Malformed JSON", "bad_request")
 NO_OBJECT = (400, "JSON object expected", "bad_request")
@@ -87,6 +88,55 @@ async def test_json_routes_take_nothing_else(ann: User, kind: str) -> None:
     assert (
         await post(ann, "/api/chat/new", b"", kind)
     ).status_code == 201  # an empty body is an empty object
+
+
+@pytest.fixture(scope="module")
+async def root(home: House) -> User:
+    return await staff(home)
+
+
+JSON_ROUTES = [
+    ("POST", "/api/send_verification"),
+    ("POST", "/api/register"),
+    ("POST", "/api/login"),
+    ("POST", "/api/update_password"),
+    ("POST", "/api/reset_password"),
+    ("DELETE", "/api/user/delete_account"),
+    ("POST", "/api/user/profile"),
+    ("POST", "/api/user/tutor_request"),
+    ("POST", "/api/admin/users"),
+    ("PUT", "/api/admin/users/999"),
+    ("DELETE", "/api/admin/users/999"),
+    ("POST", "/api/admin/tutor_requests/999/approve"),
+    ("POST", "/api/admin/tutor_requests/999/reject"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), JSON_ROUTES)
+async def test_every_json_route_reads_bodies_alike(root: User, method: str, path: str) -> None:
+    """IN-1, IN-2: none has a reader of its own."""
+
+    async def sent(content: bytes, kind: str | None = "application/json") -> httpx.Response:
+        headers = {**root.headers, **({"Content-Type": kind} if kind else {})}
+        return await root.house.client.request(method, path, content=content, headers=headers)
+
+    for malformed in (b"{", b'{"a": NaN}', b'{"email": "\\ud800"}', b'{"email": "\xff"}', b"[" * 100_000):
+        assert refusal(await sent(malformed)) == MALFORMED, malformed[:20]
+    for no_object in (b"[]", b"null", b'"text"', b"1"):
+        assert refusal(await sent(no_object)) == NO_OBJECT, no_object
+    assert refusal(await sent(b"{}", "text/plain")) == NOT_JSON
+    assert refusal(await sent(b"a=1", "application/x-www-form-urlencoded")) == NOT_JSON
+    assert refusal(await sent(b"{" + b" " * 256 * KB + b"}")) == TOO_LARGE
+    empty = [await sent(b""), await sent(b"", None), await sent(b"{}", None), await sent(b"{}")]
+    assert len({(answer.status_code, answer.json()["msg"]) for answer in empty}) == 1
+    assert empty[0].status_code in (200, 400, 404, 409)
+
+
+@pytest.mark.parametrize("path", ["/api/logout_all", "/api/admin/users/999/logout"])
+async def test_routes_without_a_body_ignore_what_is_in_it(root: User, home: House, path: str) -> None:
+    user = root if "admin" in path else await home.user("bodiless@example.org")
+    answer = await post(user, path, b"{broken")
+    assert answer.status_code == (404 if "admin" in path else 200)
 
 
 async def test_of_a_doubled_key_one_value_is_checked_and_used(home: House) -> None:

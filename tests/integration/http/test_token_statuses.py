@@ -232,3 +232,81 @@ async def test_without_a_token_nothing_is_read_and_nobody_is_asked(
             assert refusal(answer) == MISSING, route
             assert answer.headers["www-authenticate"] == "Bearer"
     assert [r.path for r in llm.received[before:] if r.path != "/health"] == []
+
+
+async def test_of_several_flaws_the_first_of_the_table_is_told(house: House) -> None:
+    ann = await house.user("ann@example.org")
+    await house.sql("UPDATE user SET status = 'banned'")
+    late = int(time.time()) - 60
+    unknown = str(uuid4())
+    for token, expected in (
+        (forged(ann, key="k" * 40, type="refresh", exp=late, jti=unknown), FORGED),
+        (forged(ann, type="refresh", exp=late, jti=unknown), WRONG_TYPE),
+        (forged(ann, exp=late, jti=unknown), EXPIRED),
+        (forged(ann, jti=unknown), DEAD),
+        (ann.token, BANNED),
+    ):
+        for path in ("/api/user/profile", "/api/admin/users", "/api/token_status"):
+            assert await tried(house, f"Bearer {token}", path) == expected, path
+
+
+@pytest.mark.parametrize(
+    ("authorization", "expected"),
+    [
+        (None, MISSING),
+        ("Basic YTpi", WRONG_SCHEME),
+        ("Bearer", BAD_HEADER),
+        ("Bearer null", TOO_FEW),
+        ("Bearer a.b.c", FORGED),
+    ],
+)
+async def test_logging_out_refuses_what_is_no_token(
+    home: House, authorization: str | None, expected: tuple[int, str, str]
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    assert refusal(await home.client.post("/api/logout", headers=headers)) == expected
+
+
+async def test_logging_out_needs_a_token_that_is_ours_and_unexpired_and_no_more(house: House) -> None:
+    ann = await house.user("ann@example.org")
+    for token, expected in (
+        (forged(ann, exp=int(time.time()) - 1), EXPIRED),
+        (forged(ann, type="refresh"), WRONG_TYPE),
+        (forged(ann, key="k" * 40), FORGED),
+    ):
+        answer = await house.client.post("/api/logout", headers={"Authorization": f"Bearer {token}"})
+        assert refusal(answer) == expected
+    assert (await ann.get("/api/chat/history")).status_code == 200
+    for change in ("UPDATE user SET status = 'banned'", "DELETE FROM user"):
+        await house.sql(change)
+        answer = await ann.post("/api/logout")
+        assert (answer.status_code, answer.json()) == (200, {"msg": "Logged out successfully."})
+
+
+async def test_every_401_names_the_scheme(house: House) -> None:
+    """TK-8."""
+    ann = await house.user("ann@example.org")
+    tokens = [None, "Basic x", f"Bearer {forged(ann, exp=1)}", f"Bearer {forged(ann, jti=str(uuid4()))}"]
+    for authorization in tokens:
+        headers = {"Authorization": authorization} if authorization else {}
+        answer = await house.client.get("/api/user/profile", headers=headers)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    login = {"email": "ann@example.org", "password": "wrong password"}
+    answer = await house.client.post("/api/login", json=login)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_a_second_authorization_header_does_not_count(home: House, ann: User) -> None:
+    """TK-7: what is checked is what is used, and nothing else is looked for."""
+    good = f"Bearer {ann.token}".encode()
+    for first, expected in ((b"Bearer null", TOO_FEW), (b"Basic x", WRONG_SCHEME)):
+        headers = [(b"Authorization", first), (b"Authorization", good)]
+        assert refusal(await home.client.get("/api/user/profile", headers=headers)) == expected
+    for headers in (
+        [(b"X-Authorization", good)],
+        [(b"Proxy-Authorization", good)],
+        [(b"Cookie", b"token=" + ann.token.encode())],
+    ):
+        assert refusal(await home.client.get("/api/user/profile", headers=headers)) == MISSING
+    body = {"token": ann.token, "access_token": ann.token, "bio": "not kept"}
+    assert refusal(await home.client.post("/api/user/profile", json=body)) == MISSING

@@ -197,7 +197,7 @@ class TestReset:
             with pytest.raises(WrongCode):
                 await desk.reset_password(email, "000000", NEW)
             work.append((desk.hasher.hashed - before[0], desk.codes.redeemed - before[1]))
-        assert work == [(1, 1), (1, 1), (1, 1)]
+        assert work == [(0, 1)] * 3  # no hash: without a mailbox nobody keeps our processors busy
 
     async def test_of_an_unknown_address_is_a_wrong_code_even_with_the_right_one(self, desk: Desk) -> None:
         code = await desk.codes.issue(BEN, Purpose.RESET_PASSWORD)

@@ -123,7 +123,7 @@ class TestHiddenMode:
             with pytest.raises(InvalidCode):
                 await desk.register(email, PASSWORD, "000000", "student")
             work.append((desk.hasher.hashed - before[0], desk.codes.redeemed - before[1]))
-        assert work == [(1, 1), (1, 1)]
+        assert work == [(0, 1)] * 2  # no hash: without a mailbox nobody keeps our processors busy
 
     async def test_not_even_the_right_code_takes_an_address_again(self) -> None:
         desk = Desk(hide_existing=True)

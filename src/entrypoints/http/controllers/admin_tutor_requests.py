@@ -21,7 +21,7 @@ from domain.tutor_request import (
     acceptable_reason,
 )
 from entrypoints.http.bodies import AnyRequest, json_object, paging, path_id, query_text, text
-from entrypoints.http.controllers.admin_users import user_id
+from entrypoints.http.controllers.admin_users import shown_id
 from entrypoints.http.documentation import (
     Moment,
     at_most,
@@ -147,7 +147,7 @@ def _status(request: AnyRequest) -> RequestStatus | None:
 def _request(line: RequestLine) -> RequestItem:
     return RequestItem(
         id=line.id,
-        user_id=user_id(line.user_id),
+        user_id=shown_id(line.user_id),
         email=line.email,
         username=line.username,
         reason=line.reason,

@@ -40,7 +40,7 @@ from entrypoints.http.wire import Said, iso
 
 USERS, USERS_CAP = 20, 200
 BAD_ADDRESS = "Invalid email address"
-WHO = {"user": path_number("The user's number, with or without leading zeros.")}
+WHO = {"user_id": path_number("The user's number, with or without leading zeros.")}
 REASON = {"reason": at_most(REASON_MAX)}
 ROLE = Schema(type=OpenAPIType.STRING, enum=list(Role))
 TEXTS = {name: at_most(most) for name, most in PROFILE_MAX.items()}
@@ -145,12 +145,12 @@ class AdminUsersController(Controller):
         return Created("User created successfully", f"{id:03}")
 
     @put(
-        "/{user:str}",
+        "/{user_id:str}",
         opt=ADMIN,
         operation_class=operation(
             json_body(
                 {
-                    "email": EMAIL,
+                    "email": Schema(any_of=[EMAIL, Schema(type=NULLABLE_TEXT, enum=["", None])]),
                     "role": Schema(type=NULLABLE_TEXT, enum=[*Role, "", None]),
                     "status": Schema(type=NULLABLE_TEXT, enum=[*Status, "", None]),
                     **TEXTS,
@@ -163,12 +163,12 @@ class AdminUsersController(Controller):
     async def edit_user(
         self,
         request: Request[Any, Any, State],
-        user: FromPath[str],
+        user_id: FromPath[str],
         caller: FromDishka[Caller],
         edit_user: FromDishka[EditUser],
     ) -> Said:
         """Change what is sent, all of it or nothing. Another role or a ban logs the user out."""
-        id = UserId(path_id(user, UserNotFound))
+        id = UserId(path_id(user_id, UserNotFound))
         fields = await json_object(request)
         edit = Edit(
             email=text(fields, "email", BAD_ADDRESS),
@@ -180,7 +180,7 @@ class AdminUsersController(Controller):
         return Said("User updated successfully")
 
     @delete(
-        "/{user:str}",
+        "/{user_id:str}",
         status_code=200,
         opt=ADMIN,
         operation_class=operation(json_body(REASON), path=WHO),
@@ -189,32 +189,32 @@ class AdminUsersController(Controller):
     async def delete_user(
         self,
         request: Request[Any, Any, State],
-        user: FromPath[str],
+        user_id: FromPath[str],
         caller: FromDishka[Caller],
         delete_user: FromDishka[DeleteUser],
     ) -> Said:
         """Delete an account with everything that is its own; who it was stays in the action log."""
-        id = UserId(path_id(user, UserNotFound))
+        id = UserId(path_id(user_id, UserNotFound))
         reason = acceptable_reason(text(await json_object(request), "reason"))
         await delete_user(caller.account, id, reason)
         return Said("User deleted successfully")
 
     @post(
-        "/{user:str}/logout",
+        "/{user_id:str}/logout",
         status_code=200,
         opt=ADMIN,
         operation_class=operation(path=WHO),
         responses=errors(400, 403, 404, 413, 415, token=True),
     )
     async def log_out_user(
-        self, user: FromPath[str], caller: FromDishka[Caller], log_out_user: FromDishka[LogOutUser]
+        self, user_id: FromPath[str], caller: FromDishka[Caller], log_out_user: FromDishka[LogOutUser]
     ) -> Said:
         """End every login session of an account."""
-        await log_out_user(caller.account, UserId(path_id(user, UserNotFound)))
+        await log_out_user(caller.account, UserId(path_id(user_id, UserNotFound)))
         return Said("User logged out successfully")
 
     @post(
-        "/{user:str}/send_reset",
+        "/{user_id:str}/send_reset",
         status_code=200,
         opt=ADMIN,
         operation_class=operation(path=WHO),
@@ -223,24 +223,24 @@ class AdminUsersController(Controller):
     async def send_reset(
         self,
         request: Request[Any, Any, State],
-        user: FromPath[str],
+        user_id: FromPath[str],
         caller: FromDishka[Caller],
         send_reset: FromDishka[SendReset],
         client_address: FromDishka[ClientAddress],
     ) -> Said:
         """Mail the user a code to set a new password with; nobody sets it for him."""
-        await send_reset(caller.account, UserId(path_id(user, UserNotFound)), client_address(request))
+        await send_reset(caller.account, UserId(path_id(user_id, UserNotFound)), client_address(request))
         return Said("Verification code sent.")
 
 
-def user_id(id: UserId) -> str:
+def shown_id(id: UserId) -> str:
     """As the reference web client knows users."""
     return f"U{id:03}"
 
 
 def _user(line: UserLine) -> UserItem:
     return UserItem(
-        id=user_id(line.id),
+        id=shown_id(line.id),
         email=line.email,
         username=line.username,
         full_name=line.full_name,
