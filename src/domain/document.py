@@ -125,19 +125,23 @@ _WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re
 def clean_filename(raw: str) -> str:
     """The name a person gave a file, made harmless: base name only, NFC, no control, bidi or zero-width
     characters, no leading or trailing dots and blanks, at most 150 characters with the extension kept."""
-    name = re.split(r"[/\\]", raw)[-1]
-    name = _trimmed(nfc("".join(c for c in name if unicodedata.category(c) not in _INVISIBLE)))
+    name = "".join(c for c in re.split(r"[/\\]", raw)[-1] if unicodedata.category(c) not in _INVISIBLE)
+    name = _trimmed(nfc(_shortened(name, 4 * NAME_MAX), NAME_MAX))
     if _WINDOWS_RESERVED.fullmatch(name):
         name = f"_{name}"
-    if len(name) > NAME_MAX:
-        stem, dot, extension = name.rpartition(".")
-        if dot and len(extension) <= 10:
-            name = _trimmed(stem[: NAME_MAX - len(extension) - 1]) + "." + extension
-        else:
-            name = _trimmed(name[:NAME_MAX])
+    name = _shortened(name, NAME_MAX)
     if not name:
         raise Invalid("Invalid filename")
     return name
+
+
+def _shortened(name: str, most: int) -> str:
+    if len(name) <= most:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if dot and len(extension) <= 10:
+        return _trimmed(stem[: most - len(extension) - 1]) + "." + extension
+    return _trimmed(name[:most])
 
 
 def _trimmed(name: str) -> str:

@@ -25,5 +25,9 @@ class Export:
     ready_at: datetime | None = None
     fetched_at: datetime | None = None  # somebody is reading, or has read, it
 
+    def current(self, now: datetime) -> bool:
+        """Whether it is the one its owner has: it is being made, waits, or is being fetched."""
+        return self.ready_at is None or now < self.ready_at + KEPT
+
     def fetchable(self, now: datetime) -> bool:
-        return self.ready_at is not None and self.fetched_at is None and now < self.ready_at + KEPT
+        return self.ready_at is not None and self.fetched_at is None and self.current(now)

@@ -20,5 +20,7 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("�", text)
 
 
-def nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+def nfc(text: str, at_most: int) -> str:
+    """The text in NFC, where that could have `at_most` code points. What is far longer comes back as it is,
+    for its length to be refused: a hundred thousand accents on one letter take a minute to put in order."""
+    return unicodedata.normalize("NFC", text) if len(text) <= 4 * at_most else text

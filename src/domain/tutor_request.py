@@ -70,7 +70,7 @@ class TutorRequest:
 def acceptable_reason(text: str) -> str:
     """Why somebody asks, trimmed and in NFC; overlong and unstorable text is refused."""
     refusal = "Invalid value for 'reason'"
-    text = nfc(require_storable(text, refusal)).strip()
+    text = nfc(require_storable(text, refusal), REASON_MAX).strip()
     if len(text) > REASON_MAX:
         raise InvalidField(refusal)
     return text

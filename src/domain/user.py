@@ -163,13 +163,17 @@ class User:
         moment = now.replace(microsecond=0)
         return max(moment, self.tokens_from) if self.tokens_from else moment
 
-    def signed_out(self) -> None:
-        if self.status is Status.ACTIVE:
+    def signed_out(self, at: datetime | None = None) -> None:
+        """Nobody is logged in any more, or was not at that moment: who came back later is not meant."""
+        came_back = at is not None and self.last_login is not None and self.last_login > at
+        if self.status is Status.ACTIVE and not came_back:
             self.status = Status.INACTIVE
 
     def revoke_tokens(self, now: datetime) -> None:
-        """No token issued so far opens anything once this is committed, whatever Redis says."""
-        from_now = now.replace(microsecond=0) + timedelta(seconds=1)
+        """No token issued so far opens anything once this is committed, whatever Redis says, and whichever
+        worker's clock is ahead."""
+        latest = max(now, self.last_login) if self.last_login else now
+        from_now = latest.replace(microsecond=0) + timedelta(seconds=1)
         self.tokens_from = (
             max(from_now, self.tokens_from + timedelta(seconds=1)) if self.tokens_from else from_now
         )
@@ -208,7 +212,7 @@ def new_user(email: str, password_hash: str, role: Role, now: datetime) -> User:
 
 def acceptable_password(password: str, email: str, common: frozenset[str]) -> str:
     """The password in NFC; raises WeakPassword. No composition rule: length and unpredictability count."""
-    password = nfc(require_storable(password))
+    password = nfc(require_storable(password), PASSWORD_MAX)
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise WeakPassword
     folded = password.casefold()
@@ -219,7 +223,7 @@ def acceptable_password(password: str, email: str, common: frozenset[str]) -> st
 
 def acceptable_profile_text(name: str, text: str) -> str:
     """A text of the profile (a key of PROFILE_MAX) in NFC; overlong and unstorable ones are refused."""
-    text = nfc(require_storable(text, f"Invalid value for '{name}'"))
+    text = nfc(require_storable(text, f"Invalid value for '{name}'"), PROFILE_MAX[name])
     if len(text) > PROFILE_MAX[name]:
         raise InvalidField(f"Invalid value for '{name}'")
     return text

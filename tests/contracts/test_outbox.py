@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.redis.keyed import Keyed
-from adapters.redis.mail import LATER, QUEUE, RedisMailbox, RedisOutbox
+from adapters.redis.mail import LATER, MAILBOX, QUEUE, RedisMailbox, RedisOutbox
 from application.accounts.mails import already_registered_mail, code_mail
 from application.ports.mail import Mail, Outbox
 from domain.errors import StorageUnavailable
@@ -159,3 +159,8 @@ class TestMailbox:
         for mail in mails:
             await mailbox.deliver(mail)
         assert await mailbox.recent() == mails[:2:-1]
+
+    async def test_keeps_them_for_a_day(self, redis: Redis) -> None:
+        await RedisMailbox(redis).deliver(a_mail())
+        assert await redis.type(MAILBOX) == b"list"
+        assert 86_390 <= await redis.ttl(MAILBOX) <= 86_400

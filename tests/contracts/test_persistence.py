@@ -11,6 +11,7 @@ from sqlalchemy import event, text
 from adapters.sql.engine import database
 from adapters.sql.reading import SqlReading
 from adapters.sql.work import SqlWorkFactory
+from application.accounts.bury import bury
 from application.ports.persistence import Work
 from domain.conversation import ChatSession, MessageId, MessageState, SessionId
 from domain.document import FileId, IndexState, NameTaken, numbered
@@ -324,6 +325,33 @@ class TestMessages:
             found = await w.messages.get(id)
         assert found is not None
         assert told == [found.content]
+
+    async def test_settling_and_deleting_the_account_do_not_wait_for_each_other(self, store: Store) -> None:
+        session = await stored_session(store)
+        async with store.work() as w:
+            w.messages.add(reply := an_open_reply(session.id))
+            await w.commit()
+        settled = asyncio.Event()
+
+        async def settle() -> None:
+            async with store.work() as w:
+                await w.messages.settle(reply.id, MessageState.FINAL, "It is.", None)
+                settled.set()
+                await asyncio.sleep(0.2)  # the account's owner leaves here
+                await w.sessions.count_message(session.id, LATER)
+                await w.commit()
+
+        async def leave() -> None:
+            await settled.wait()
+            async with store.work() as w:
+                user = await w.users.get(session.owner)
+                assert user is not None
+                await bury(w, user, LATER)
+                await w.commit()
+
+        await asyncio.gather(settle(), leave())
+        async with store.work() as w:
+            assert await w.sessions.get(session.id) is None
 
     async def test_what_is_no_reply_in_the_making_cannot_be_settled(self, store: Store) -> None:
         session = await stored_session(store)

@@ -62,7 +62,7 @@ class FakeCodes(Codes):
         for key, issued in living.items():
             if issued.code == code:
                 del self._codes[key]
-                return Redeemed(key[1], issued.until - self.clock.now())
+                return Redeemed(key[1], issued.until - self.clock.now(), issued.attempts)
         for key, issued in living.items():
             issued.attempts += 1
             if issued.attempts >= ATTEMPTS:
@@ -73,7 +73,7 @@ class FakeCodes(Codes):
     async def restore(self, email: str, code: str, redeemed: Redeemed) -> None:
         self._reachable()
         until = self.clock.now() + redeemed.left
-        self._codes.setdefault((email, redeemed.purpose), _Issued(code, until))
+        self._codes.setdefault((email, redeemed.purpose), _Issued(code, until, redeemed.attempts))
 
     @override
     async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:

@@ -517,6 +517,13 @@ class _TutorRequests(TutorRequests):
         waiting = (r for r in requests if r.user_id == user and r.status is RequestStatus.PENDING)
         return next(waiting, None)
 
+    @override
+    async def rename_decider(self, old: str, new: str | None) -> None:
+        await self.work.pause()
+        for request in self.work.tables.tutor_requests.values():
+            if request.decided_by == old:
+                request.decided_by = new
+
 
 @dataclass(frozen=True, slots=True)
 class _Exports(Exports):

@@ -85,7 +85,18 @@ async def test_the_first_admin_is_made_before_the_first_start_and_can_log_in(tmp
     made = command(tmp_path, "create-admin", "Head@School.org", "--password-stdin", given=f"{PASSWORD}\n")
     again = command(tmp_path, "create-admin", "head@school.org", "--password-stdin", given=f"{PASSWORD}\n")
     weak = command(tmp_path, "create-admin", "two@school.org", "--password-stdin", given="123456\n")
+    tutor = command(
+        tmp_path,
+        "create-admin",
+        "tim@school.org",
+        "--role",
+        "tutor",
+        "--password-stdin",
+        given=f"{PASSWORD}\n",
+    )
+    student = command(tmp_path, "create-admin", "ann@school.org", "--role", "student", "--password-stdin")
     assert (made.returncode, again.returncode, weak.returncode) == (0, 1, 1)
+    assert (tutor.returncode, student.returncode) == (0, 2)
     assert again.stderr.strip() == "User already exists"
     assert weak.stderr.strip() == "Password must be between 8 and 128 characters"
 
@@ -94,6 +105,9 @@ async def test_the_first_admin_is_made_before_the_first_start_and_can_log_in(tmp
 
         detailed = await head.get("/api/health/detailed")
         assert "checks" in detailed.json()  # only admins see them
+        assert (await head.get("/api/user/profile")).json()["role"] == "admin"
+        tim = await one.house.login("tim@school.org")
+        assert (await tim.get("/api/user/profile")).json()["role"] == "tutor"
 
 
 def test_the_check_of_migrations_tells_and_changes_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from email.message import EmailMessage
 from pathlib import Path
 
 from entrypoints.cli.journey import CODE, Journey, mailbox_code, read_expectations
@@ -15,6 +16,12 @@ from tests.tcp_valkey import tcp_valkey
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 EXPECTATIONS = read_expectations(SAMPLES / "ocean-science.pdf", SAMPLES / "questions.json")
+
+
+def plain(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 async def travel(
@@ -73,7 +80,7 @@ async def test_with_real_mail(tmp_path: Path) -> None:
             deadline = time.monotonic() + 20
             while time.monotonic() < deadline:
                 for mail in sink.mails:
-                    if email in mail.to and (code := CODE.search(mail.message.get_content())):
+                    if email in mail.to and (code := CODE.search(plain(mail.message))):
                         return code[0]
                 time.sleep(0.1)
             raise AssertionError(f"no mail for {email}")

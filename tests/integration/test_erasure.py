@@ -15,6 +15,7 @@ from redis import Redis
 
 from tests.conftest import Valkey
 from tests.integration.house import PASSWORD, House, User, a_house
+from tests.integration.http.staff import call, staff
 from tests.integration.leaving import leave, no_pause, receipt, redis_url_of
 from tests.integration.served import served
 from tests.integration.waiting import until
@@ -161,6 +162,19 @@ async def test_nothing_of_the_departed_is_left(
     ((state, payload),) = await any_house.sql("SELECT state, payload FROM job WHERE kind = 'erase_account'")
     assert (state, payload) == ("done", "{}")
     assert [message["role"] for message in await ben.messages(told.session)] == ["user", "assistant"]
+
+
+async def test_nor_of_who_was_sent_away(
+    any_house: House, rag: RagServiceServer, tmp_path: Path, redis: Redis
+) -> None:
+    ann = await lived_in(any_house, tmp_path)
+    id, root = await id_of(ann), await staff(any_house)
+    answer = await call(root, "DELETE", f"/users/{id}", json={"reason": "left school"})
+    assert answer.status_code == 200, answer.text
+    assert set(await receipt(any_house, id)) == STORES
+    assert Stores(any_house, rag).traces(CANARY, ANN) == []
+    assert await any_house.sql(f"SELECT id FROM user WHERE id = {id}") == []
+    assert redis.keys(f"*:{id}") == redis.keys(f"*:{id}:*") == []
 
 
 async def test_the_address_is_free_at_once_and_starts_afresh(house: House, tmp_path: Path) -> None:

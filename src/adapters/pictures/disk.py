@@ -4,47 +4,46 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
-from typing import ParamSpec, TypeVar
-
 from typing_extensions import override
 
 from adapters.pictures.reencoding import reencoded
 from application.ports.blobs import BlobStoreUnavailable
-from application.ports.pictures import Pictures
+from application.ports.pictures import Pictures, PicturesBusy
 from domain.user import UserId
 
 SETTLED_S = 3600.0  # no upload takes that long
+LINE = 12  # pictures in line, the one in hand included: each may take a second
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.(png|jpg)")
 _PART = ".part"
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class DiskPictures(Pictures):
     """One folder for all, which several hosts may share. `shipped` holds those that come with the product.
-    `pool` has one thread: pictures are decoded one after another, so that memory stays bounded."""
+    `pool` has one thread: pictures are read and decoded one after another, so that memory stays bounded."""
 
     folder: Path
     shipped: Path
     pool: ThreadPoolExecutor
+    _line: set[Future[None]] = field(default_factory=set)
 
     @override
     async def keep(self, user: UserId, file: Path, extension: str) -> str:
         name = f"user_{user}_{token_hex(4)}.{'png' if extension == 'png' else 'jpg'}"
-        with _translated():
-            content = await asyncio.to_thread(file.read_bytes)
-        picture = await self._in_turn(reencoded, content, extension)
+        if len(self._line) >= LINE:
+            raise PicturesBusy
+        turn = self.pool.submit(_keep, file, extension, self.folder, name)
+        self._line.add(turn)
+        turn.add_done_callback(self._line.discard)
         try:
             with _translated():
-                await self._in_turn(_publish, self.folder, name, picture)
+                await asyncio.wrap_future(turn)
         except asyncio.CancelledError:
             # nobody waits for it any more, but its thread may go on: it goes away after that
             self.pool.submit(_remove, self.folder / name)
@@ -77,10 +76,6 @@ class DiskPictures(Pictures):
         with _translated():
             await asyncio.to_thread(_tidy, self.folder, user, current)
 
-    async def _in_turn(self, call: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:
-        running = asyncio.get_running_loop().run_in_executor(self.pool, lambda: call(*arguments, **more))
-        return await running
-
 
 @contextmanager
 def _translated() -> Iterator[None]:
@@ -88,6 +83,10 @@ def _translated() -> Iterator[None]:
         yield
     except OSError as error:
         raise BlobStoreUnavailable from error
+
+
+def _keep(file: Path, extension: str, folder: Path, name: str) -> None:
+    _publish(folder, name, reencoded(file.read_bytes(), extension))
 
 
 def _publish(folder: Path, name: str, content: bytes) -> None:

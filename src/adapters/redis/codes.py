@@ -26,9 +26,9 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 REDEEM = """
 for i, key in ipairs(KEYS) do
   if redis.call('HGET', key, 'hash') == ARGV[i + 1] then
-    local left = redis.call('PTTL', key)
+    local left, attempts = redis.call('PTTL', key), redis.call('HGET', key, 'attempts')
     redis.call('DEL', key)
-    return {i, left}
+    return {i, left, tonumber(attempts)}
   end
 end
 for i, key in ipairs(KEYS) do
@@ -41,7 +41,7 @@ return false
 
 RESTORE = """
 if redis.call('EXISTS', KEYS[1]) == 1 then return end
-redis.call('HSET', KEYS[1], 'hash', ARGV[1], 'attempts', 0)
+redis.call('HSET', KEYS[1], 'hash', ARGV[1], 'attempts', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
@@ -93,15 +93,15 @@ class RedisCodes(Codes):
             found = await self.redis.eval(REDEEM, len(keys), *keys, ATTEMPTS, *hashes)
         if found is None:
             return None
-        nth, left_ms = found
-        return Redeemed(purposes[nth - 1], timedelta(milliseconds=left_ms))
+        nth, left_ms, attempts = found
+        return Redeemed(purposes[nth - 1], timedelta(milliseconds=left_ms), attempts)
 
     @override
     async def restore(self, email: str, code: str, redeemed: Redeemed) -> None:
         key, hash = self._key(email, redeemed.purpose), self._hash(email, redeemed.purpose, code)
         left_ms = max(1, int(redeemed.left.total_seconds() * 1000))
         with translated():
-            await self.redis.eval(RESTORE, 1, key, hash, left_ms)
+            await self.redis.eval(RESTORE, 1, key, hash, left_ms, redeemed.attempts)
 
     @override
     async def forget(self, email: str, older_than: timedelta = timedelta()) -> int:

@@ -11,6 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 BUSY_MS = 5000
 TURN = "turn"  # in the sessions' `info`: the lock to hold while one is in use, if they must queue
 TURN_S = 5.0
+POSTGRESQL = {
+    "timeout": 5,
+    "command_timeout": 5,
+    "server_settings": {
+        "default_transaction_isolation": "read committed",  # what our locks rely on
+        # whoever is cut off in the middle must not hold what the others wait for
+        "lock_timeout": "4s",
+        "idle_in_transaction_session_timeout": "15s",
+    },
+}
 
 
 def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionmaker[AsyncSession]]:
@@ -27,7 +37,7 @@ def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionm
             max_overflow=pool_size,
             pool_timeout=5,
             pool_pre_ping=not sqlite,
-            connect_args={} if sqlite else {"timeout": 5, "command_timeout": 15},
+            connect_args={} if sqlite else POSTGRESQL,
         ),
         session_config=AsyncSessionConfig(expire_on_commit=False, autoflush=False),
     )

@@ -33,6 +33,10 @@ REFUSALS: dict[str, type[DomainError]] = {
 }
 
 
+# PostgreSQL: serialisation failure, deadlock, lock not available. Nothing was done; trying again is fine.
+IN_EACH_OTHERS_WAY = frozenset({"40001", "40P01", "55P03"})
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     try:
@@ -46,6 +50,6 @@ def translated() -> Iterator[None]:
         # drivers also raise bare socket errors and timeouts
         raise StorageUnavailable from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in IN_EACH_OTHERS_WAY:
             raise StorageUnavailable from error
         raise

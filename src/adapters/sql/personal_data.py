@@ -1,11 +1,11 @@
 """Everything the database holds about a user, read in portions."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, or_, select
+from sqlalchemy import ColumnElement, Table, Text, and_, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from typing_extensions import override
 
@@ -30,6 +30,17 @@ _TABLES: dict[RecordKind, Table] = {
 _NOT_HIS = frozenset(
     {"user_id", "password_hash", "tokens_from", "deleted_at", "llm_session_id", "disk_name", "decided_by"}
 )
+# of what he did to somebody else: what he decided, and nothing of who that is
+_OF_OTHERS = frozenset({"role", "status", "tutor_request"})
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """The time in which an address was somebody's; `until` is None while it still is."""
+
+    email: str
+    since: datetime
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +55,12 @@ class SqlPersonalRecords(PersonalRecords):
         u = t.users.c
         async with connected(self.sessions) as session:
             him = (await session.execute(select(u.email, u.created_at).where(u.id == user))).first()
-        if him is None:
-            return
-        his = _his(kind, user, him.email, him.created_at)
+            if him is None:
+                return
+            if kind is RecordKind.ACTION:
+                his = _actions_of(user, await _tenures(session, user, him.email, him.created_at))
+            else:
+                his = _his(kind, user)
         portion = select(*columns).select_from(source).where(his).order_by(table.c.id).limit(PORTION)
         last = 0
         while True:  # no connection is held while somebody writes what he got
@@ -54,12 +68,12 @@ class SqlPersonalRecords(PersonalRecords):
                 rows = (await session.execute(portion.where(table.c.id > last))).mappings().all()
             for row in rows:
                 last = row["id"]
-                yield _action(row, him.email) if kind is RecordKind.ACTION else _ready(row)
+                yield _action(row, user, him.email) if kind is RecordKind.ACTION else _ready(row)
             if len(rows) < PORTION:
                 return
 
 
-def _his(kind: RecordKind, user: UserId, email: str, since: datetime) -> ColumnElement[bool]:
+def _his(kind: RecordKind, user: UserId) -> ColumnElement[bool]:
     match kind:
         case RecordKind.ACCOUNT:
             return t.users.c.id == user
@@ -67,19 +81,50 @@ def _his(kind: RecordKind, user: UserId, email: str, since: datetime) -> ColumnE
             return t.sessions.c.user_id == user
         case RecordKind.FILE:
             return (t.stored_files.c.user_id == user) & t.stored_files.c.deleted_at.is_(None)
-        case RecordKind.ACTION:
-            log = t.user_action_logs.c
-            # an earlier account may have had his address
-            by_him = (log.operator_email == email) & (log.timestamp >= since)
-            return or_(log.target_user_id == user, by_him)
         case _:
             return _TABLES[kind].c.user_id == user
 
 
-def _action(row: Mapping[Any, Any], email: str) -> Mapping[str, object]:
-    """A line of the log without other people's addresses."""
+async def _tenures(session: AsyncSession, user: UserId, email: str, since: datetime) -> Sequence[Tenure]:
+    """The addresses he has had, from the log's own lines about their changes."""
+    log = t.user_action_logs.c
+    changes = (
+        select(log.timestamp, log.details)
+        .where(log.target_user_id == user, log.action == "update", cast(log.details, Text).like('%"email"%'))
+        .order_by(log.id)
+    )
+    tenures = []
+    for row in await session.execute(changes):
+        old, _ = row.details["email"]
+        tenures.append(Tenure(old, since, row.timestamp))
+        since = row.timestamp
+    return [*tenures, Tenure(email, since, None)]
+
+
+def _actions_of(user: UserId, tenures: Sequence[Tenure]) -> ColumnElement[bool]:
+    """What was done to him, and what was done under an address while it was his: the log knows who acted by
+    his address alone, and somebody else may have had it before him, or has it now."""
+    log = t.user_action_logs.c
+    by_him = (
+        and_(
+            log.operator_email == tenure.email,
+            log.timestamp >= tenure.since,
+            *([log.timestamp < tenure.until] if tenure.until is not None else []),
+        )
+        for tenure in tenures
+    )
+    return or_(log.target_user_id == user, *by_him)
+
+
+def _action(row: Mapping[Any, Any], user: UserId, email: str) -> Mapping[str, object]:
+    """A line of the log without other people's addresses; of one about somebody else, what he did to that
+    number: no name, no text."""
     hidden = {"hash"} | {name for name in ("operator_email", "target_user_email") if row[name] != email}
-    return _ready({name: value for name, value in row.items() if name not in hidden})
+    shown = {name: value for name, value in row.items() if name not in hidden}
+    if row["target_user_id"] != user:
+        del shown["reason"]
+        shown["details"] = {n: value for n, value in (row["details"] or {}).items() if n in _OF_OTHERS}
+    return _ready(shown)
 
 
 def _ready(row: Mapping[Any, Any]) -> Mapping[str, object]:

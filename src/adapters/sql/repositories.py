@@ -171,6 +171,9 @@ class SqlMessages(Messages):
     async def settle(
         self, id: MessageId, state: MessageState, content: str, sources: list[dict[str, object]] | None
     ) -> bool:
+        # the session before its message, as whoever deletes a session takes them
+        held = select(t.sessions.c.id).join(t.messages).where(t.messages.c.id == id)
+        await self.session.execute(held.with_for_update(of=t.sessions, key_share=True))
         # RETURNING instead of a row count: drivers disagree on the latter
         settled = await self.session.execute(
             update(t.messages)
@@ -349,6 +352,13 @@ class SqlTutorRequests(TutorRequests):
         r = t.tutor_requests.c
         waiting = select(TutorRequest).where(r.user_id == user, r.status == RequestStatus.PENDING)
         return await self.session.scalar(waiting.order_by(r.id).limit(1).with_for_update())
+
+    @override
+    async def rename_decider(self, old: str, new: str | None) -> None:
+        r = t.tutor_requests.c
+        await self.session.execute(
+            update(t.tutor_requests).where(r.decided_by == old).values(decided_by=new)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ def normalised(text: str) -> str:
     Look-alikes (Kelvin sign, full-width letters) either fold to the same ASCII address or are refused, so
     they never make a second account.
     """
+    if len(text) > 4 * MAX_LENGTH:  # reading it would take longer than it deserves
+        raise InvalidField("Invalid email address")
     try:
         valid = validate_email(
             text.strip(), allow_smtputf8=False, check_deliverability=False, globally_deliverable=False

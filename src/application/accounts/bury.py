@@ -14,6 +14,7 @@ async def bury(w: Work, user: User, now: datetime) -> None:
     email = user.email
     replies = await w.messages.replies_of(user.id, now - COPIES_KEPT, MOST_REPLIES)
     rows = await w.users.forget_rows(user.id, now)
+    await w.tutor_requests.rename_decider(email, None)
     user.bury(now)
     payload: dict[str, object] = {
         "user_id": user.id,

@@ -20,8 +20,10 @@ class EndSessions:
     async def __call__(self, user: UserId, *, replies: bool) -> None:
         """With `replies`, also what is being answered."""
         try:
-            await self.sessions.close_all(user)
-            if replies:
-                await self.stops.stop_user(user)
+            try:
+                await self.sessions.close_all(user)
+            finally:
+                if replies:
+                    await self.stops.stop_user(user)
         except StorageUnavailable:
             log.warning("sessions not tidied up", extra={"user_id": user})

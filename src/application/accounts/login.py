@@ -6,7 +6,7 @@ from application.accounts.addresses import normalised
 from application.accounts.mails import failed_logins_mail
 from application.accounts.token_life import TokenLife
 from application.ports.clock import Clock
-from application.ports.credentials import PasswordHasher, Tokens
+from application.ports.credentials import Claims, PasswordHasher, Tokens
 from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Outbox
 from application.ports.persistence import Credentials, Reading, WorkFactory
@@ -39,7 +39,7 @@ class Login:
         address = self._address(email)
         await self._count(address, ip)
         account = await self.reading.credentials(address)
-        password = nfc(password)[: 4 * PASSWORD_MAX]  # longer ones are wrong, and cheap to refuse
+        password = nfc(password, PASSWORD_MAX)[: 4 * PASSWORD_MAX]  # longer ones are wrong
         fits = await self.hasher.verify(password, account.password_hash if account else None)
         if account is None or not fits:
             log.info("login failed", extra={"user_id": account.id if account else None})
@@ -88,4 +88,12 @@ class Login:
         log.info("logged in", extra={"user_id": user.id})
         claims = self.life.first(user.id, auth_time, now)
         await self.sessions.open(claims, user.email, now, single=self.single_session)
+        await self._still_there(claims)
         return self.tokens.sign(claims, user.email, user.role)
+
+    async def _still_there(self, claims: Claims) -> None:
+        """Who was deleted or locked out meanwhile has left before this token was opened: it must not stay."""
+        account = await self.reading.account(claims.user)
+        if account is None or account.banned or account.revoked(claims.auth_time):
+            await self.sessions.close(claims)
+            raise InvalidCredentials

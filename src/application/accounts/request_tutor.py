@@ -19,12 +19,13 @@ from domain.user import Role, Status, TokenDead, User, UserId
 
 
 async def ask_admins(w: Work, user: User, reason: str, now: datetime) -> None:
-    """A tutor request waits from now on, and every admin who may sign in is told, also by mail."""
+    """A tutor request waits from now on, and every admin who may sign in is told, also by mail. What stays
+    with them names the number under which their lists show him: addresses change hands, and are erased."""
     w.tutor_requests.add(TutorRequest(user_id=user.id, reason=reason, created_at=now))
     for admin in await w.users.with_role(Role.ADMIN):
         if admin.status is Status.BANNED:
             continue
-        message = f"{user.email} asks to become a tutor."
+        message = f"User U{user.id:03} asks to become a tutor."
         await w.notifications.add(admin.id, "New tutor request", message, "info", now)
         await post(w, tutor_request_mail(admin.email, user.email, reason, now))
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from application.ports.clock import Clock
-from application.ports.mail import Mail, Mailer, MailRefused, MailUndeliverable
+from application.ports.mail import Mail, Mailer, MailUndeliverable
 from application.ports.persistence import Work
 from domain.job import JobKind
 
@@ -28,20 +28,22 @@ async def post(w: Work, mail: Mail) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMail:
-    """Delivers a queued mail; one that nobody takes for `retry_for`, or ever will, is given up."""
+    """Delivers a queued mail; one that nobody takes for `retry_for`, for whatever reason, or ever will, is given
+    up: no address waits in a queue for ever."""
 
     mailer: Mailer
     clock: Clock
     retry_for: timedelta
 
     async def __call__(self, payload: dict[str, Any]) -> None:
-        """Raises MailRefused while another try makes sense."""
+        """Raises what went wrong while another try makes sense."""
         created_at = datetime.fromisoformat(payload["created_at"])
         mail = Mail(payload["to"], payload["subject"], payload["text"], created_at, payload["html"])
         try:
             await self.mailer.deliver(mail)
-        except MailRefused as refusal:
-            worthless = isinstance(refusal, MailUndeliverable)
+        except Exception as error:
+            worthless = isinstance(error, MailUndeliverable)
             if not worthless and self.clock.now() - created_at < self.retry_for:
                 raise
-            log.error("a mail was given up", extra={"subject": mail.subject, "undeliverable": worthless})
+            told = {"subject": mail.subject, "undeliverable": worthless, "error": type(error).__name__}
+            log.error("a mail was given up", extra=told)

@@ -65,6 +65,8 @@ class EditUser:
                 raise UserNotFound
             _check(operator, user, wanted, admins)
             changed = _change(user, wanted, now)
+            if isinstance(addresses := changed.get("email"), list):
+                await w.tutor_requests.rename_decider(*addresses)
             if "role" in changed:
                 await _tell_and_resolve(w, operator, user, changed, now)
             if changed:

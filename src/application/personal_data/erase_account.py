@@ -109,6 +109,8 @@ class EraseAccount:
                 await w.jobs.amend(progress.job, progress.payload)
                 await w.commit()
                 raise StillThere
+            if await w.users.by_email(departed.email) is None:  # else it is somebody else's by now
+                await w.tutor_requests.rename_decider(departed.email, None)
             target = Target(departed.id, departed.email)
             await w.log.record(System(), "erase", target, self.clock.now(), progress.done)
             await w.users.remove(departed.id)

@@ -12,6 +12,7 @@ class Redeemed:
 
     purpose: Purpose
     left: timedelta  # how long it would have lived on
+    attempts: int = 0  # wrong guesses so far
 
 
 class Codes(Protocol):

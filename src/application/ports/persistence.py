@@ -183,6 +183,10 @@ class TutorRequests(Protocol):
 
     async def pending_of(self, user: UserId) -> TutorRequest | None: ...
 
+    async def rename_decider(self, old: str, new: str | None) -> None:
+        """Who decided under the address `old` has this one now, or none: he is gone."""
+        ...
+
 
 class Exports(Protocol):
     def add(self, export: Export) -> None: ...

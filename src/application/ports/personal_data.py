@@ -56,6 +56,6 @@ class PersonalRecords(Protocol):
     """What the database holds about a user, for his own eyes."""
 
     def records(self, user: UserId, kind: RecordKind) -> AsyncIterator[Mapping[str, object]]:
-        """His records of this kind, oldest first. JSON-ready values; no password hash, nobody else's address.
-        Read in portions, never all at once."""
+        """His records of this kind, oldest first. JSON-ready values; no password hash, nobody else's address,
+        name or text. Read in portions, never all at once."""
         ...

@@ -2,7 +2,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
+from domain.errors import Unavailable
 from domain.user import UserId
+
+
+class PicturesBusy(Unavailable):
+    """So many pictures wait to be decoded that one more would wait too long."""
+
+    code = "capacity"
+    retry_after = 10
 
 
 class Pictures(Protocol):
@@ -11,7 +19,8 @@ class Pictures(Protocol):
     async def keep(self, user: UserId, file: Path, extension: str) -> str:
         """Decode the picture, free it of metadata, fit it into 1024 x 1024 and keep it under a fresh name,
         which is returned: `user_{id}_{8 hex}.jpg`, `.png` for a png. Never blocks the event loop. Raises
-        BadFile: not such a picture, broken, or above 40 megapixels."""
+        BadFile: not such a picture, broken, or above 40 megapixels; PicturesBusy: too many wait already.
+        Those that wait take no memory."""
         ...
 
     async def read(self, name: str) -> bytes | None:

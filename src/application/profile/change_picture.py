@@ -2,12 +2,14 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from application.accounts.limits import PICTURES
 from application.ports.blobs import BlobStoreUnavailable
 from application.ports.clock import Clock
 from application.ports.persistence import Reading, WorkFactory
 from application.ports.pictures import Pictures
+from application.ports.throttle import Throttle
 from domain.document import MB, FileTooLarge, FileTypeNotAllowed
-from domain.errors import MissingField, StorageUnavailable
+from domain.errors import MissingField, RateLimited, StorageUnavailable
 from domain.user import TokenDead, UserId
 
 PLACE = "/static/avatars/"
@@ -31,11 +33,13 @@ class ChangePicture:
     work: WorkFactory
     reading: Reading
     pictures: Pictures
+    throttle: Throttle
     clock: Clock
     max_mb: int
 
     async def __call__(self, id: UserId, incoming: IncomingPicture | None) -> str:
-        """Where the new picture is served. Raises FileTypeNotAllowed, FileTooLarge, BadFile."""
+        """Where the new picture is served. Raises FileTypeNotAllowed, FileTooLarge, RateLimited,
+        PicturesBusy, BadFile."""
         if incoming is None:
             raise MissingField("No file part in the request")
         extension = incoming.name.rpartition(".")[2].lower() if "." in incoming.name else ""
@@ -43,6 +47,8 @@ class ChangePicture:
             raise FileTypeNotAllowed("Invalid file type.")
         if incoming.size > self.max_mb * MB:
             raise FileTooLarge(f"File too large. Maximum size for image files is {self.max_mb} MB")
+        if wait := await self.throttle.take(PICTURES, str(id)):
+            raise RateLimited(retry_after=wait)
         async with AsyncExitStack() as undo:
             name = await self.pictures.keep(id, incoming.path, extension)
             undo.push_async_callback(self._drop_unless_shown, id, name)

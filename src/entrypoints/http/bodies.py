@@ -20,6 +20,7 @@ from domain.text import nfc, require_storable
 from entrypoints.http.errors import UnsupportedMediaType
 
 MAX_PARTS = 64
+QUERY_TEXT_MAX = 254  # nothing that is searched for is longer than an address
 MAX_TEXT_PART = 1024 * 1024
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 UNSENT_WORDS = frozenset({"", "null", "undefined"})
@@ -246,7 +247,7 @@ def query(request: AnyRequest, name: str) -> str | None:
 def query_text(request: AnyRequest, name: str) -> str | None:
     """A query value as text in NFC; what cannot be stored is refused."""
     value = query(request, name)
-    return nfc(require_storable(value, f"Invalid value for '{name}'")) if value else None
+    return nfc(require_storable(value, f"Invalid value for '{name}'"), QUERY_TEXT_MAX) if value else None
 
 
 def path_id(text: str, refusal: type[NotFound] = NotFound) -> int:

@@ -153,10 +153,21 @@ class UseCaseProvider(Provider):
 
     @provide
     def change_picture(
-        self, work: WorkFactory, reading: Reading, pictures: Pictures, clock: Clock, settings: Settings
+        self,
+        work: WorkFactory,
+        reading: Reading,
+        pictures: Pictures,
+        throttle: Throttle,
+        clock: Clock,
+        settings: Settings,
     ) -> ChangePicture:
         return ChangePicture(
-            work=work, reading=reading, pictures=pictures, clock=clock, max_mb=settings.max_image_mb
+            work=work,
+            reading=reading,
+            pictures=pictures,
+            throttle=throttle,
+            clock=clock,
+            max_mb=settings.max_image_mb,
         )
 
     @provide

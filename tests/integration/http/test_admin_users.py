@@ -11,6 +11,7 @@ from redis import Redis
 from tests.integration.house import PASSWORD, House, User
 from tests.integration.http.answers import ISO, refusal
 from tests.integration.http.staff import ADA, ROOT, call, id_of, listed, logged, shown, staff
+from tests.integration.http.test_accounts import mails_about
 
 ANN = "ann@example.org"
 DEAD = (401, "Token is invalid or expired.", "token_revoked")
@@ -100,6 +101,11 @@ class TestListing:
         ):
             assert [one["email"] for one in await listed(root, **query)] == found, query
 
+    async def test_of_a_repeated_filter_the_first_counts(self, root: User) -> None:
+        """AZ-10."""
+        for query, total in (("role=tutor&role=admin", 0), ("role=admin&role=tutor&params[role]=tutor", 1)):
+            assert (await call(root, "GET", f"/users?{query}")).json()["total"] == total
+
     @pytest.mark.parametrize("name", ["search", "role", "status"])
     async def test_what_no_database_can_hold_is_refused(self, chief: User, name: str) -> None:
         answer = await call(chief, "GET", "/users", params={name: "a\x00b"})
@@ -138,6 +144,17 @@ class TestCreating:
             {"role": "tutor"},
         )
 
+    async def test_what_is_left_out_has_its_default_and_the_owner_is_told(
+        self, root: User, house: House
+    ) -> None:
+        """AU-15: he is asked to set a password that nobody else knows."""
+        assert (await call(root, "POST", "/users", json=NEW)).status_code == 201
+        made = await shown(root, NEW["email"])
+        texts = {"full_name": "", "phone": "", "bio": "", "avatar": "/static/avatars/default.png"}
+        assert made.items() >= {**texts, "status": "active", "role": "tutor", "username": "newbie"}.items()
+        (mail,) = await mails_about(house, NEW["email"], "Your Virtual Tutor account")
+        assert PASSWORD not in mail["text"]
+
     async def test_any_role_and_status(self, root: User) -> None:
         for role, status in product(["student", "tutor", "admin"], ["active", "inactive", "banned"]):
             email = f"{role}.{status}@school.org"
@@ -162,6 +179,7 @@ class TestCreating:
             ({"role": "Tutor"}, "Invalid role", "invalid_field"),
             ({"role": 1}, "Invalid role", "invalid_field"),
             ({"status": "BANNED"}, "Invalid status", "invalid_field"),
+            ({"status": ""}, "Invalid status", "invalid_field"),  # in JSON "" is a value
             ({"username": "x" * 51}, "Invalid value for 'username'", "invalid_field"),
             ({"username": 5}, "Invalid value for 'username'", "invalid_field"),
             ({"full_name": "x" * 51}, "Invalid value for 'full_name'", "invalid_field"),
@@ -182,6 +200,20 @@ class TestCreating:
         answer = await call(chief, "POST", "/users", json={**NEW, **wrong})
         assert refusal(answer) == (400, msg, code)
         assert await listed(chief, search=NEW["email"]) == []
+
+    async def test_of_several_mistakes_the_first_is_told(self, chief: User) -> None:
+        every = {"email": ROOT, "password": "short", "username": "", "role": "x", "status": "x"}
+        for mended, expected in (
+            ({}, "Missing required fields"),
+            ({"username": "x" * 51}, "Invalid role"),
+            ({"role": "tutor"}, "Invalid status"),
+            ({"status": "active"}, "Invalid value for 'username'"),
+            ({"username": "x"}, "Password must be between 8 and 128 characters"),
+        ):
+            every |= mended
+            assert refusal(await call(chief, "POST", "/users", json=every))[:2] == (400, expected)
+        answer = await call(chief, "POST", "/users", json={**every, "password": PASSWORD})
+        assert refusal(answer) == (409, "User already exists", "email_taken")
 
     async def test_an_address_has_one_account(self, root: User) -> None:
         for email in (ROOT, " ROOT@School.ORG"):
@@ -346,6 +378,29 @@ class TestEditing:
         assert (await call(root, "PUT", "/users/2", json={"status": "inactive"})).status_code == 200
         assert refusal(await ann.get("/api/chat/history")) == DEAD  # what was revoked stays so
         await house.login(ANN)
+
+    @pytest.mark.parametrize("status", ["active", "inactive"])
+    async def test_only_banned_blocks(self, root: User, house: House, status: str) -> None:
+        ann = await house.user(ANN)
+        before = (await shown(root, ANN))["last_login"]
+        assert (await call(root, "PUT", "/users/2", json={"status": status})).status_code == 200
+        assert (await ann.get("/api/chat/history")).status_code == 200
+        found = await shown(root, ANN)
+        assert (found["status"], found["last_login"]) == (status, before)
+        await house.login(ANN)
+        assert (await shown(root, ANN))["status"] == "active"
+
+    async def test_no_change_by_an_admin_is_a_login(self, root: User, house: House) -> None:
+        await house.user(ANN)
+        before = (await shown(root, ANN))["last_login"]
+        for change in ({"role": "tutor"}, {"status": "banned"}, {"status": "active"}, {"bio": "x"}):
+            assert (await call(root, "PUT", "/users/2", json=change)).status_code == 200
+            assert (await shown(root, ANN))["last_login"] == before, change
+
+    async def test_a_wrong_value_is_told_before_an_unknown_user(self, chief: User) -> None:
+        for body, msg in (({}, "Missing request data"), ({"role": "x"}, "Invalid role")):
+            answer = await call(chief, "PUT", "/users/999", json=body)
+            assert refusal(answer)[:2] == (400, msg)
 
     async def test_a_new_address_keeps_the_login_and_drops_the_codes(
         self, root: User, house: House, redis: Redis

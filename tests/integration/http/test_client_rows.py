@@ -8,10 +8,14 @@ from typing import Any
 
 import jwt
 import pytest
+from redis import Redis
 
-from tests.integration.house import PASSWORD, House, User
-from tests.integration.http.answers import refusal
+from tests.images import a_picture
+from tests.integration.house import PASSWORD, House, User, a_house
+from tests.integration.http.answers import ISO, fields_of, refusal
 from tests.integration.http.listening import listening
+from tests.integration.http.staff import ROOT, TIM, call, id_of, shown, staff
+from tests.integration.http.statements import statements
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
 
@@ -227,3 +231,163 @@ async def test_it_takes_large_files(ann: User, name: str, size: int) -> None:
     content = head.ljust(size * 1024 * 1024, b"\x00")
     answer = await ann.post("/api/chat/upload", files={"file": (name, content)})
     assert answer.status_code == 200, answer.text
+
+
+# accounts, profiles, notifications, administration
+
+
+async def test_it_reads_msg_and_token_of_accounts_too(house: House) -> None:
+    root, ann = await staff(house), await house.user()
+    id = await id_of(house, "ann@example.org")
+    note = "INSERT INTO notification (user_id, title, message, created_at) VALUES "
+    await house.sql(f"{note} ({id}, 'N', 'm', '2026-03-01 09:00:00.000000')")
+    new = {"email": "b@example.org", "password": PASSWORD, "username": "b", "role": "student"}
+    edit = {"bio": "x"}
+    for user, method, path, body in (
+        (ann, "GET", "/api/user/profile", None),
+        (ann, "POST", "/api/user/profile", edit),
+        (ann, "GET", "/api/user/notifications", None),
+        (ann, "PUT", "/api/user/notifications/1/read", None),
+        (ann, "POST", "/api/user/tutor_request", None),
+        (root, "POST", "/api/admin/users", new),
+        (root, "PUT", f"/api/admin/users/{id}", edit),
+        (root, "GET", "/api/admin/users", None),
+        (root, "GET", "/api/admin/user-action-logs", None),
+        (root, "POST", "/api/admin/tutor_requests/1/reject", None),
+        (root, "DELETE", f"/api/admin/users/{id}", None),
+        (root, "POST", "/api/logout", None),
+    ):
+        answer = await house.client.request(method, path, json=body, headers=user.headers)
+        assert answer.status_code in (200, 201), (path, answer.text)
+        assert "token" not in fields_of(answer), path
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_wrong_code_logs_nobody_out(house: House) -> None:
+    ann = await house.user()
+    change = {"code": "000000", "new_password": "another good horse"}
+    wrong = (400, "Invalid or expired verification code", "invalid_code")
+    assert refusal(await ann.post("/api/update_password", json=change)) == wrong
+    leaving = await house.client.request(
+        "DELETE", "/api/user/delete_account", headers=ann.headers, json={"code": "000000"}
+    )
+    assert refusal(leaving) == wrong
+    for answer in (
+        await ann.get("/api/admin/users"),
+        await ann.post("/api/user/profile", json={"bio": 5}),
+        await ann.post("/api/user/avatar"),
+        await house.client.put("/api/user/notifications/999/read", headers=ann.headers),
+    ):
+        assert answer.status_code in (400, 403, 404)
+    assert (await ann.get("/api/token_status")).status_code == 200
+
+
+async def test_it_drops_its_token_and_is_told_422(home: House) -> None:
+    answer = await home.client.post("/api/logout", headers={"Authorization": "Bearer null"})
+    assert refusal(answer) == (422, "Not enough segments", "malformed_token")
+
+
+async def test_it_polls_the_badge(ann: User, home_redis: Redis) -> None:
+    """One indexed query, besides the one for the account; and it is no activity."""
+    (key,) = [key for key in home_redis.keys("token:*") if home_redis.get(key) == b"ann@example.org"]
+    home_redis.expire(key, 1000)
+    with statements() as asked:
+        answer = await ann.get("/api/user/notifications?page=1&limit=1")
+    assert set(answer.json()) == {"notifications", "total", "unread_count", "page", "limit"}
+    assert int(home_redis.ttl(key)) <= 1000
+    (query,) = [one for one in asked if "notification" in one]
+    assert len([one for one in asked if " FROM user" in one.replace("\n", " ")]) == 1
+    filled = query.replace("?", "1")
+    plan = " ".join(str(row[3]) for row in await ann.house.sql(f"EXPLAIN QUERY PLAN {filled}"))
+    assert "USING INDEX ix_notification_user_id_is_read_id" in plan or "USING COVERING INDEX" in plan
+    assert "SCAN notification" not in plan
+
+
+async def test_it_compares_the_role_of_the_profile(tmp_path: Path, redis: Redis, valkey_url: str) -> None:
+    """Exactly `tutor` opens its administration, which works where TUTORS_ADMINISTER is set."""
+    async with a_house(tmp_path, REDIS_URL=valkey_url, TUTORS_ADMINISTER="true") as house:
+        for email, role in ((ROOT, "admin"), (TIM, "tutor")):
+            user = await staff(house, email, role)
+            assert (await user.get("/api/user/profile")).json()["role"] == role
+            assert jwt.decode(user.token, options={"verify_signature": False})["role"] == role
+            assert (await call(user, "GET", "/users")).status_code == 200
+        ann = await house.user()
+        assert (await ann.get("/api/user/profile")).json()["role"] == "student"
+
+
+async def test_it_takes_ids_for_texts_and_sends_their_digits_back(house: House) -> None:
+    root, _ = await staff(house), await house.user()
+    for row in (await call(root, "GET", "/users")).json()["users"]:
+        assert isinstance(row["id"], str)
+        digits = row["id"].removeprefix("U")
+        assert re.fullmatch(r"\d{3,}", digits)
+        assert (await call(root, "PUT", f"/users/{digits}", json={"bio": "x"})).status_code == 200
+
+
+async def test_it_wraps_the_parameters_of_administration_too(house: House) -> None:
+    root = await staff(house)
+    query = "?params[page]=2&params[limit]=100&params[search]=&params[role]=&timeout=30000"
+    body = (await call(root, "GET", f"/users{query}")).json()
+    assert (body["page"], body["limit"], body["total"], body["users"]) == (2, 100, 1, [])
+
+
+async def test_it_sends_bodies_with_delete_and_none_with_put(house: House) -> None:
+    root, ann = await staff(house), await house.user()
+    id = await id_of(house, "ann@example.org")
+    await house.sql(
+        "INSERT INTO notification (user_id, title, message, created_at) "
+        f"VALUES ({id}, 'N', 'm', '2026-03-01 09:00:00.000000')"
+    )
+    kind = {"Content-Type": "application/json"}
+    for user, method, path, body in (
+        (ann, "PUT", "/api/user/notifications/1/read", b""),
+        (ann, "GET", "/api/user/profile", b""),
+        (root, "GET", "/api/admin/users", b""),
+        (root, "DELETE", f"/api/admin/users/{id}", b'{"reason": "left", "timeout": 30000}'),
+    ):
+        answer = await house.client.request(method, path, content=body, headers={**user.headers, **kind})
+        assert answer.status_code == 200, path
+
+
+async def test_it_edits_users_and_expects_it_done(house: House) -> None:
+    root, _ = await staff(house), await house.user()
+    texts = {"phone": "0123", "full_name": "Ann B.", "bio": "Biologist"}
+    fields = {"email": "ann.b@example.org", **texts, "type": "user", "status": "active"}
+    assert (await call(root, "PUT", "/users/002", json=fields)).status_code == 200
+    found = await shown(root, "ann.b@example.org")
+    assert {name: found[name] for name in texts} == texts
+
+
+async def test_it_makes_users_with_a_password_that_is_refused(house: House) -> None:
+    root = await staff(house)
+    fields = {"email": "b@example.org", "password": "123456", "username": "b", "role": "student"}
+    answer = await call(root, "POST", "/users", json=fields)
+    assert refusal(answer) == (400, "Password must be between 8 and 128 characters", "weak_password")
+    assert len((await call(root, "GET", "/users")).json()["users"]) == 1
+
+
+async def test_it_shows_log_arrays_as_old_and_new(house: House) -> None:
+    root = await staff(house)
+    await call(root, "PUT", "/users/1", json={"bio": "x", "phone": "1"})
+    body = (await call(root, "GET", "/user-action-logs?per_page=10&page=1")).json()
+    assert (body["per_page"], body["logs"][0]["details"]) == (10, {"bio": ["", "x"], "phone": ["", "1"]})
+
+
+async def test_it_puts_the_origin_before_the_picture_of_a_profile(ann: User, bob: User) -> None:
+    assert (await bob.post("/api/user/avatar", files={"avatar": ("me.png", a_picture())})).status_code == 200
+    for user in (ann, bob):
+        url = (await user.get("/api/user/profile")).json()["avatar_url"]
+        assert url.startswith("/static/avatars/")
+        assert (await user.house.client.get(url)).headers["content-type"] == "image/png"
+
+
+async def test_it_parses_the_dates_of_accounts(house: House) -> None:
+    root, ann = await staff(house), await house.user()
+    await ann.post("/api/user/tutor_request")
+    user = (await call(root, "GET", "/users")).json()["users"][0]
+    line = (await call(root, "GET", "/user-action-logs")).json()["logs"][0]
+    request = (await call(root, "GET", "/tutor_requests")).json()["requests"][0]
+    note = (await root.get("/api/user/notifications")).json()["notifications"][0]
+    moments = [user["created_at"], user["last_login"], line["timestamp"], request["created_at"]]
+    for moment in (*moments, note["created_at"]):
+        assert ISO.fullmatch(moment), moment

@@ -50,6 +50,9 @@ async def everything_is_closed(ann: User) -> None:
         tried("POST", "/api/login", json=login),
         tried("POST", "/api/send_verification", json={"email": "x@example.org"}),
         tried("POST", "/api/register", json={**login, "email": "x@example.org", "code": "123456"}),
+        tried(
+            "POST", "/api/reset_password", json={**login, "code": "123456", "new_password": "a good horse"}
+        ),
         tried("POST", "/api/chat/stream", headers=ann.headers, data={"message": "x"}),
     ]
     await asyncio.gather(*calls)

@@ -10,6 +10,7 @@ from redis import Redis
 
 from tests.integration.house import PASSWORD, House, User
 from tests.integration.http.answers import refusal
+from tests.integration.http.test_accounts import mails_about
 
 NEW = "another good horse"
 ANN, NOBODY = "ann@example.org", "nobody@example.org"
@@ -139,14 +140,17 @@ async def test_refusals_come_in_order_and_cost_no_code(house: House, redis: Redi
 )
 async def test_what_is_no_code(home: House, ann: User, home_redis: Redis, way: str, code: object) -> None:
     home_redis.delete(*home_redis.keys("rl:*"), "-")
-    assert refusal(await changed(ann, way, code))[0] == 400
+    is_one = isinstance(code, str) or code in (0, 999_999)  # a wrong one, then
+    expected = WRONG_CODE if is_one else (400, "Invalid value for 'code'", "invalid_field")
+    assert refusal(await changed(ann, way, code)) == expected
     assert (await ann.get("/api/chat/history")).status_code == 200
 
 
 @each_way
 @pytest.mark.parametrize("password", [12345678, True, ["long enough"], "a" * 8 + "\x00"])
 async def test_a_password_is_storable_text(home: House, ann: User, way: str, password: object) -> None:
-    assert refusal(await changed(ann, way, "123456", password))[0] == 400
+    answer = await changed(ann, way, "123456", password)
+    assert refusal(answer) == (400, "Invalid value for 'new_password'", "invalid_field")
 
 
 async def test_which_code_opens_which_door(house: House, redis: Redis) -> None:
@@ -255,3 +259,20 @@ async def test_the_owner_is_told_of_repeated_failures_once(house: House) -> None
     told = [mail["subject"] for mail in await house.mails_to(ANN)]
     assert told.count("Failed logins to your Virtual Tutor account") == 1
     assert await house.mails_to(NOBODY) == []
+
+
+@each_way
+async def test_the_owner_is_told_of_the_change_by_mail(house: House, redis: Redis, way: str) -> None:
+    """AU-14."""
+    ann = await house.user()
+    await changed(ann, way, await code_for(house, redis, way))
+    (mail,) = await mails_about(house, ANN, "Your Virtual Tutor password was changed")
+    assert NEW not in mail["text"]
+
+
+@each_way
+async def test_a_code_may_be_a_number(house: House, redis: Redis, way: str) -> None:
+    ann = await house.user()
+    code = int(await code_for(house, redis, way))
+    assert (await changed(ann, way, code)).status_code == 200
+    await house.login(ANN, NEW)

@@ -13,7 +13,7 @@ from domain.job import MAX_ATTEMPTS
 from tests.conftest import Valkey
 from tests.free_port import free_port
 from tests.integration.house import House, User, a_house
-from tests.integration.http.answers import ISO, refusal
+from tests.integration.http.answers import ISO, fields_of, refusal
 
 UPDATED = {"msg": "User profile updated successfully"}
 READ = {"msg": "Notification marked as read"}
@@ -122,6 +122,30 @@ class TestProfile:
 
         assert (await ann.get("/api/user/profile")).json() == before
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "'; DROP TABLE user; --",
+            '" OR 1=1 --',
+            "\\' %_ \\\\ {0} %s $1 :name ${x}",
+            "<script>alert(1)</script> &amp; ]]>",
+            "\u202e\u200b\ufeff\u0001 \t\r\n",
+            "=cmd|' /C calc'!A0",
+            "😀 文 عربى",
+        ],
+    )
+    async def test_any_text_comes_back_as_it_is(self, ann: User, text: str) -> None:
+        """IN-5, IN-12: it is data, in JSON that no browser takes for a page."""
+        fields = dict.fromkeys(("username", "full_name", "bio"), text)
+        assert (await ann.post("/api/user/profile", json=fields)).json() == UPDATED
+        shown = await ann.get("/api/user/profile")
+        assert fields_of(shown).items() >= fields.items()
+
+    async def test_the_longest_texts_fit(self, ann: User) -> None:
+        texts = {"username": "文" * 50, "full_name": "é" * 50, "phone": "1" * 20, "bio": "😀" * 2000}
+        assert (await ann.post("/api/user/profile", json=texts)).json() == UPDATED
+        assert (await ann.get("/api/user/profile")).json().items() >= texts.items()
+
     async def test_a_missing_row_is_made(self, home: House) -> None:
         gil = await home.user("gil@example.org")
         id = await id_of(gil)
@@ -208,6 +232,11 @@ class TestNotifications:
         assert (body["page"], body["limit"], body["total"]) == (page, limit, 5)
         assert len(body["notifications"]) == max(0, min(limit, 5 - (page - 1) * limit))
 
+    @pytest.mark.parametrize("word", ["false", "0", "No", "OFF", "", "null", "undefined"])
+    async def test_or_all(self, told: User, word: str) -> None:
+        for query in (f"?unread_only={word}", f"?params[unread_only]={word}"):
+            assert (await listed(told, query))["total"] == 5
+
     async def test_a_word_that_is_no_boolean_is_refused(self, told: User) -> None:
         answer = await told.get("/api/user/notifications?unread_only=maybe")
 
@@ -244,6 +273,12 @@ class TestNotifications:
         for name in (str(number), "999999", "0", "-1", "x", "1.5", "9" * 19, "9" * 30, "%00", "1e3", "٣"):
             answer = await put(bob, f"/api/user/notifications/{name}/read")
             assert refusal(answer) == NOT_FOUND, name
+
+        foreign, missing = [
+            (await put(bob, f"/api/user/notifications/{name}/read")).json() for name in (number, 999_999)
+        ]
+        del foreign["request_id"], missing["request_id"]
+        assert foreign == missing  # AZ-2, AZ-8
 
         assert (await listed(told))["unread_count"] == 4
 

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from dishka import Provider, Scope
 
+from application.ports.mail import Outbox
+from tests.fakes.mail import FakeOutbox
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import fields_of, refusal
+from tests.integration.http.logged import Logged
 from tests.integration.http.raw import exchange
 
 ORIGIN = {"Origin": "https://front.example"}
@@ -262,3 +266,21 @@ async def test_errors_name_no_internals(home: House) -> None:
     for path in ("/api/nope", "/api/login", "/api/chat/history"):
         answer = await home.client.get(path)
         assert set(fields_of(answer)) <= {"msg", "code", "request_id", "path"}
+
+
+async def test_a_bug_is_told_as_one_and_not_how(
+    tmp_path: Path, redis: object, valkey_url: str, logs: Logged
+) -> None:
+    outbox = FakeOutbox()
+    outbox.refuse_with = RuntimeError("SELECT secret FROM /srv/app.db at redis://inner:6379")
+    broken = Provider(scope=Scope.APP)
+    broken.provide(lambda: outbox, provides=Outbox, override=True)
+    async with a_house(tmp_path, broken, REDIS_URL=valkey_url) as house:
+        fields = {"email": "ann@example.org"}
+        answer = await house.client.post("/api/send_verification", json=fields, headers=ORIGIN)
+        assert refusal(answer) == (500, "Internal Server Error", "internal")
+        assert set(answer.json()) == {"msg", "code", "request_id"}
+        assert answer.headers["access-control-allow-origin"] == "*"
+        told = [line for line in logs.of("a bug") if line["request_id"] == answer.json()["request_id"]]
+        assert len(told) == 1
+        assert (await house.client.get("/api/health/live")).status_code == 200

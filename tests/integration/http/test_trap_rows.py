@@ -2,14 +2,19 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from redis import Redis
 
 from entrypoints.wiring.application import create_app
-from tests.integration.house import PASSWORD, House, User, a_house, settings_for
+from tests.images import a_jpeg
+from tests.integration.house import PASSWORD, House, User, a_house, running, settings_for
 from tests.integration.http.answers import refusal
 from tests.integration.http.listening import listening
+from tests.integration.http.staff import call, id_of, staff
+from tests.integration.http.statements import statements
+from tests.integration.http.test_refresh import past_half
 from tests.servers.http import Fault
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.rag_service import RagServiceServer
@@ -147,3 +152,75 @@ async def test_nothing_talks_to_the_network_before_the_start(tmp_path: Path) -> 
         RAG_URL="http://127.0.0.1:9",
     )
     assert create_app(settings).origins == ("*",)
+
+
+async def test_no_bulk_update_or_status_change_touches_a_moment_by_the_way(house: House) -> None:
+    root, ann = await staff(house), await house.user()
+    await ann.new_session()
+    moments = (
+        "SELECT u.last_login, p.updated_at, s.updated_at FROM user u JOIN user_profile p ON p.user_id = u.id"
+        " JOIN session s ON s.user_id = u.id WHERE u.email = 'ann@example.org'"
+    )
+    before = await house.sql(moments)
+    id = await id_of(house, "ann@example.org")
+    for change in ({"status": "inactive"}, {"role": "tutor"}, {"status": "banned"}, {"status": "active"}):
+        assert (await call(root, "PUT", f"/users/{id}", json=change)).status_code == 200
+        assert await house.sql(moments) == before, change
+    assert (await call(root, "POST", f"/users/{id}/logout")).status_code == 200
+    assert await house.sql(moments) == before
+
+    ann = await house.login("ann@example.org")
+    before = await house.sql(moments)
+    ((note,),) = await house.sql(f"SELECT id FROM notification WHERE user_id = {id}")
+    await house.client.put(f"/api/user/notifications/{note}/read", headers=ann.headers)
+    await ann.post("/api/user/profile", json={})
+    await ann.get("/api/user/profile")
+    assert await house.sql(moments) == before
+
+
+async def test_role_ban_and_revocation_are_one_query(home: House, ann: User) -> None:
+    with statements() as asked:
+        assert (await ann.get("/api/token_status")).status_code == 200
+    (query,) = [" ".join(one.split()) for one in asked if "FROM user" in one]
+    assert "role" in query
+    assert "status" in query
+    assert "tokens_from" in query
+
+
+async def test_pictures_do_not_stop_the_loop(home: House, ann: User, bob: User) -> None:
+    """Eight large ones at once; others are answered meanwhile."""
+    large = a_jpeg((4000, 3000))
+    sending = asyncio.gather(
+        *(user.post("/api/user/avatar", files={"avatar": ("me.jpg", large)}) for user in [ann, bob] * 4)
+    )
+    slowest = 0.0
+    for _ in range(10):
+        began = time.perf_counter()
+        assert (await home.client.get("/api/health/live")).status_code == 200
+        slowest = max(slowest, time.perf_counter() - began)
+    assert {answer.status_code for answer in await sending} == {200}
+    assert slowest < 1.0
+
+
+async def test_a_token_is_signed_again_from_what_is_noted(house: House) -> None:
+    """However many ask, at whichever worker: the same text."""
+    ann = past_half(await house.user())
+    async with running(house.settings) as other:
+        asked = [replace(ann, house=worker).get("/api/user/profile") for worker in [house, other] * 6]
+        answers = await asyncio.gather(*asked)
+        status = await replace(ann, house=other).get("/api/token_status")
+    assert {answer.headers["x-new-token"] for answer in answers} == {status.json()["token"]}
+
+
+async def test_empty_values_and_wrapped_ones_come_before_any_check(house: House) -> None:
+    root = await staff(house)
+    for query in ("role=&status=&search=", "params[role]=&params[status]=", "role=&params[role]=admin"):
+        body = (await call(root, "GET", f"/users?{query}")).json()
+        assert body["total"] == 1, query
+    body = (await call(root, "GET", "/users?role=&params[role]=tutor")).json()
+    assert body["total"] == 0
+
+
+async def test_the_llm_service_may_bring_a_package_named_backend() -> None:
+    source = Path(__file__).parents[3] / "src"
+    assert not list(source.glob("backend*"))

@@ -1,10 +1,15 @@
 import asyncio
+from datetime import datetime
 
 import pytest
+from typing_extensions import override
 
+from application.accounts.bury import bury
+from application.ports.credentials import Claims
 from domain.errors import RateLimited, StorageUnavailable
 from domain.user import AccountBanned, InvalidCredentials, Status
 from tests.fakes.credentials import NOBODY
+from tests.fakes.login_sessions import FakeLoginSessions
 from tests.unit.accounts.desk import ANN, BEN, IP, PASSWORD, Desk
 
 
@@ -95,6 +100,27 @@ class TestRefusal:
         desk.hasher.busy.set()
         with pytest.raises(InvalidCredentials):
             await logging_in
+
+    async def test_a_token_that_is_opened_after_a_deletion_does_not_stay(self, desk: Desk) -> None:
+        """The login was stored, then the account went with all its sessions, and now the token comes."""
+        user = await desk.someone()
+        opened: list[Claims] = []
+
+        class Late(FakeLoginSessions):
+            @override
+            async def open(self, claims: Claims, email: str, now: datetime, *, single: bool) -> None:
+                async with desk.work() as w:
+                    leaving = await w.users.get(user.id)
+                    assert leaving is not None
+                    await bury(w, leaving, now)
+                    await w.commit()
+                await super().open(claims, email, now, single=single)
+                opened.append(claims)
+
+        desk.sessions = Late(desk.clock)
+        with pytest.raises(InvalidCredentials):
+            await desk.login(ANN, PASSWORD, IP)
+        assert not await desk.sessions.is_alive(opened[0], desk.clock.now(), active=False)
 
     async def test_of_an_enormous_password_is_quick(self, desk: Desk) -> None:
         await desk.someone()

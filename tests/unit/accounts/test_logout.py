@@ -80,3 +80,29 @@ async def test_with_a_token_past_its_grace_ends_the_login_session_all_the_same(d
         await desk.caller(successor.token)
     assert desk.user().status is Status.INACTIVE
     assert [line.action for line in desk.tables.log] == ["login", "logout"]
+
+
+async def test_what_could_not_be_stored_is_done_the_next_time(desk: Desk) -> None:
+    await desk.someone()
+    _, claims = await desk.signed_in()
+    desk.database.failing_commits = 1
+    with pytest.raises(StorageUnavailable):
+        await desk.logout(claims)
+    assert desk.user().status is Status.ACTIVE
+    for _ in range(2):
+        await desk.logout(claims)
+    assert desk.user().status is Status.INACTIVE
+    assert [line.action for line in desk.tables.log] == ["login", "logout"]
+
+
+async def test_who_came_back_meanwhile_is_there(desk: Desk) -> None:
+    """The old session has ended, and before that is stored a new one begins."""
+    await desk.someone()
+    _, claims = await desk.signed_in()
+    desk.database.failing_commits = 1
+    with pytest.raises(StorageUnavailable):
+        await desk.logout(claims)
+    desk.later(seconds=1)
+    await desk.signed_in()
+    await desk.logout(claims)
+    assert desk.user().status is Status.ACTIVE

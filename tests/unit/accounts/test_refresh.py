@@ -1,11 +1,14 @@
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from application.accounts.refresh import Successor
+from application.accounts.token_life import TokenLife
 from domain.errors import StorageUnavailable
-from domain.user import TokenDead
+from domain.user import TokenDead, UserId
+from tests.fakes.clock import START
 from tests.fakes.credentials import LIFE
 from tests.unit.accounts.desk import ANN, Desk
 
@@ -122,3 +125,11 @@ class TestEnd:
         desk.sessions.down = True
         with pytest.raises(StorageUnavailable):
             await desk.refresh(caller)
+
+
+def test_numbers_of_tokens_are_random_and_never_the_same() -> None:
+    """TK-13: at least 122 bits from the system's source."""
+    life = TokenLife(timedelta(hours=1), timedelta(days=7))
+    found = [life.first(UserId(1), START, START).jti for _ in range(1000)]
+    assert len(set(found)) == 1000
+    assert {UUID(jti).version for jti in found} == {4}

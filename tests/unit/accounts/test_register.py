@@ -58,7 +58,7 @@ class TestTutor:
         await desk.register(ANN, PASSWORD, await desk.code_for(), "tutor")
         assert [note.user for note in desk.tables.notifications] == [admin.id for admin in admins]
         assert {(note.title, note.message, note.type) for note in desk.tables.notifications} == {
-            ("New tutor request", f"{ANN} asks to become a tutor.", "info")
+            ("New tutor request", f"User U{desk.user(ANN).id:03} asks to become a tutor.", "info")
         }
         assert [request.user_id for request in desk.tables.tutor_requests.values()] == [desk.user(ANN).id]
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidField, RateLimited
 from domain.job import retry_delay
-from domain.text import require_storable, storable
+from domain.text import nfc, require_storable, storable
 
 anything = st.text(st.characters(categories=None) | st.sampled_from("\x00\ud800\udfff\ufffd"))
 
@@ -34,3 +34,10 @@ def test_waiting_grows_up_to_ten_minutes() -> None:
 def test_who_is_too_fast_waits_at_least_a_second() -> None:
     assert RateLimited(retry_after=0).retry_after == 1
     assert RateLimited("Slow down", retry_after=7).retry_after == 7
+
+
+def test_normalising_is_for_what_could_be_short_enough() -> None:
+    """Ordering accents takes quadratic time: what is refused for its length must not be normalised first."""
+    assert nfc("e\u0301" * 100, at_most=100) == "\u00e9" * 100
+    bomb = "a" + "\u0316\u0300" * 200
+    assert nfc(bomb, at_most=100) is bomb

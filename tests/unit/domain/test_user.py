@@ -76,6 +76,22 @@ class TestUser:
         user.signed_out()
         assert user.status is Status.INACTIVE
 
+    def test_a_login_is_revoked_by_a_worker_whose_clock_is_behind(self) -> None:
+        user = a_user()
+        auth_time = user.signed_in(START + timedelta(seconds=5))
+        user.revoke_tokens(START)
+        assert user.tokens_from is not None
+        assert auth_time < user.tokens_from
+
+    def test_who_came_back_after_a_logout_is_there(self) -> None:
+        user = a_user()
+        user.signed_in(START + timedelta(seconds=5))
+        statuses = []
+        for seconds in (0, 5):
+            user.signed_out(START + timedelta(seconds=seconds))
+            statuses.append(user.status)
+        assert statuses == [Status.ACTIVE, Status.INACTIVE]
+
     def test_stays_banned_whatever_happens(self) -> None:
         user = a_user(status=Status.BANNED)
         with pytest.raises(AccountBanned):

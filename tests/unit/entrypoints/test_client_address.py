@@ -53,3 +53,10 @@ def test_who_roams_in_a_network_of_his_own_is_one() -> None:
 
 def test_ipv4_spelled_as_ipv6_is_the_same() -> None:
     assert address("::ffff:203.0.113.7") == address("203.0.113.7")
+    assert address("::ffff:10.0.0.1", "198.51.100.1") == "198.51.100.1"  # a proxy at a socket for both
+
+
+def test_a_port_behind_the_address_does_not_count() -> None:
+    assert address("10.0.0.1", "198.51.100.1:4711") == "198.51.100.1"
+    assert address("10.0.0.1", "[2001:db8:1:2::1]:4711, 10.0.0.2:80") == address("2001:db8:1:2::9")
+    assert address("10.0.0.1", "198.51.100.1:") == "unknown"

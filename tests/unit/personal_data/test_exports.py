@@ -27,6 +27,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.persistence import FakeDatabase, FakeWorkFactory
 from tests.fakes.personal_data import FakePersonalRecords
 from tests.fakes.pictures import FakePictures
+from tests.fakes.throttle import FakeThrottle
 from tests.fakes.wakeup import FakeWakeup
 
 
@@ -37,7 +38,9 @@ class Bureau:
         self.clock, self.database, self.blobs = FakeClock(), FakeDatabase(), FakeBlobs()
         self.work, self.wakeup = FakeWorkFactory(self.database), FakeWakeup()
         self.records, self.pictures, self.archives = FakePersonalRecords(), FakePictures(), FakeArchives()
-        self.ask = AskForExport(work=self.work, wakeup=self.wakeup, clock=self.clock)
+        self.ask = AskForExport(
+            work=self.work, throttle=FakeThrottle(self.clock), wakeup=self.wakeup, clock=self.clock
+        )
         self.make = ExportAccount(
             work=self.work,
             records=self.records,

@@ -13,6 +13,7 @@ from tests.builders import a_user
 from tests.fakes.clock import FakeClock
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
 from tests.fakes.pictures import FakePictures
+from tests.fakes.throttle import FakeThrottle
 from tests.images import a_jpeg, a_picture
 
 
@@ -32,6 +33,7 @@ class LostAnswers(FakeDatabase):
 class Studio:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.clock = FakeClock()
         self.database = LostAnswers()
         self.work = FakeWorkFactory(self.database)
         self.pictures = FakePictures()
@@ -39,7 +41,8 @@ class Studio:
             work=self.work,
             reading=FakeReading(self.database),
             pictures=self.pictures,
-            clock=FakeClock(),
+            throttle=FakeThrottle(self.clock),
+            clock=self.clock,
             max_mb=1,
         )
 

@@ -12,6 +12,7 @@ from domain.user import DEFAULT_PICTURE, TokenDead, User, UserId
 from tests.builders import a_user
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory
+from tests.fakes.throttle import FakeThrottle
 
 NOBODY = UserId(999)
 
@@ -22,7 +23,8 @@ class Room:
         self.database = FakeDatabase()
         self.work = FakeWorkFactory(self.database)
         self.reading = FakeReading(self.database)
-        self.update = UpdateProfile(work=self.work, clock=self.clock)
+        self.throttle = FakeThrottle(self.clock)
+        self.update = UpdateProfile(work=self.work, throttle=self.throttle, clock=self.clock)
         self.show = ShowProfile(work=self.work, reading=self.reading, clock=self.clock)
         self.read = ReadNotification(work=self.work)
 

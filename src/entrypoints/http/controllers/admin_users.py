@@ -137,7 +137,7 @@ class AdminUsersController(Controller):
             email=text(fields, "email", BAD_ADDRESS),
             password=text(fields, "password"),
             role=word(fields, "role", ""),
-            status=word(fields, "status", "") or Status.ACTIVE,
+            status=word(fields, "status", Status.ACTIVE),
             texts={name: text(fields, name) for name in PROFILE_MAX},
             picture=text(fields, "avatar_url"),
         )

@@ -25,7 +25,7 @@ from entrypoints.http.wire import Said, iso
 
 class ExportState(msgspec.Struct):
     """An archive of the caller's data: `pending` while it is made, then `ready` at `download_url` until
-    `expires_at`."""
+    `expires_at`; `pending` again while it is being fetched."""
 
     status: Literal["pending", "ready"]
     export_id: int
@@ -57,7 +57,7 @@ class PersonalDataController(Controller):
         await delete_account(caller.account, code_of(fields))
         return Said("Account deleted successfully")
 
-    @get("/export", opt=USER, operation_class=operation(), responses=errors(token=True))
+    @get("/export", opt=USER, operation_class=operation(), responses=errors(429, token=True))
     async def export(
         self, caller: FromDishka[Caller], ask_for_export: FromDishka[AskForExport]
     ) -> ExportState:
@@ -95,7 +95,7 @@ class PersonalDataController(Controller):
 
 
 def _state(export: Export) -> ExportState:
-    if export.ready_at is None:
+    if export.ready_at is None or export.fetched_at is not None:
         return ExportState("pending", export.id, None, None)
     return ExportState("ready", export.id, f"/api/user/export/{export.id}", iso(export.ready_at + KEPT))
 

@@ -86,7 +86,7 @@ class ProfileController(Controller):
         status_code=200,
         opt=USER,
         operation_class=operation(json_body({name: at_most(most) for name, most in PROFILE_MAX.items()})),
-        responses=errors(token=True, body=True),
+        responses=errors(429, token=True, body=True),
     )
     async def update_profile(
         self,
@@ -105,7 +105,7 @@ class ProfileController(Controller):
         status_code=200,
         opt=USER,
         operation_class=operation(file_body({"avatar": FILE}, ["avatar"])),
-        responses=errors(token=True, body=True),
+        responses=errors(429, token=True, body=True),
     )
     async def upload_picture(
         self,
