@@ -9,7 +9,7 @@ from domain.conversation import ChatSession, MessageId, MessageState, SessionId,
 from domain.document import FileId
 from domain.export import Export, ExportId
 from domain.job import JobKind, JobState
-from domain.tutor_request import TutorRequest
+from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import Role, TokenDead, User, UserId
 from tests.builders import a_file, a_message, a_stored_session, a_user, an_open_reply
 from tests.contracts.stores import SqlStore, Store
@@ -100,6 +100,27 @@ class TestRows:
         assert (file.id, file.deleted_at) == (own, START)
         assert kept is not None
         assert kept.deleted_at is None
+
+
+class TestDeciders:
+    async def decided(self, store: Store, by: str) -> TutorRequestId:
+        ben = await stored(store, f"asked-{by}")
+        async with store.work() as w:
+            request = TutorRequest(user_id=ben.id, reason="", created_at=START)
+            request.decide(RequestStatus.REJECTED, by, START)
+            w.tutor_requests.add(request)
+            await w.commit()
+        return request.id
+
+    async def test_are_renamed_and_forgotten_and_nobody_else_is(self, store: Store) -> None:
+        hers, his = await self.decided(store, ANN), await self.decided(store, BEN)
+        for former, new in ((ANN, "ann.lee@example.org"), ("ann.lee@example.org", None)):
+            async with store.work() as w:
+                await w.tutor_requests.rename_decider(former, new)
+                await w.commit()
+            async with store.work() as w:
+                found = [await w.tutor_requests.get(id) for id in (hers, his)]
+                assert [request and request.decided_by for request in found] == [new, BEN]
 
 
 class TestBuried:

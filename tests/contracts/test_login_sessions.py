@@ -257,6 +257,15 @@ class TestClosing:
 
 
 class TestOutage:
+    async def test_who_has_none_left_is_absent(self, sessions: LoginSessions, time: Time) -> None:
+        await opened(sessions, time, ANN)
+        left = await opened(sessions, time, BEN)
+        assert await sessions.absent([ANN, BEN, UserId(3)]) == [UserId(3)]
+        await sessions.close(left)
+        assert await sessions.absent([ANN, BEN]) == [BEN]
+        await time.pass_(IDLE_S + 0.1)
+        assert await sessions.absent([ANN, BEN]) == [ANN, BEN]
+
     async def test_is_never_a_guess(self, kind: str, time: Time, no_redis: Redis) -> None:
         down: LoginSessions = RedisLoginSessions(no_redis, IDLE_S)
         if kind == "memory":

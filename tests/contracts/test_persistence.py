@@ -260,6 +260,26 @@ class TestSessions:
         await asyncio.gather(*(write(n) for n in range(200)))
         assert sorted(served) == list(range(200))
 
+    async def test_the_absent_are_marked_unless_they_came_back(self, store: Store) -> None:
+        async with store.work() as w:
+            for n in range(4):
+                w.users.add(user := a_user(f"user{n}@example.org"))
+                if n < 3:
+                    user.signed_in(START + timedelta(minutes=n))
+            await w.commit()
+        before = START + timedelta(minutes=2)
+        ids = sorted(await store.reading.active(before))
+        assert len(ids) == 2
+        async with store.work() as w:
+            back = await w.users.get(ids[1])
+            assert back is not None
+            back.signed_in(LATER)
+            await w.commit()
+        async with store.work() as w:
+            assert await w.users.mark_absent(ids, before) == 1
+            await w.commit()
+        assert sorted(await store.reading.active(LATER + timedelta(hours=1))) == [ids[1], ids[1] + 1]
+
     async def test_no_count_is_lost_among_fifty_writers(self, store: Store) -> None:
         session = await stored_session(store)
 

@@ -1,5 +1,6 @@
 """What the database holds about a user, for his own eyes: asked of SQLite and PostgreSQL."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.builders import a_file, a_message, a_stored_session, a_user
 from tests.contracts.stores import SqlStore
 from tests.fakes.clock import START
 
-ANN, ADA = "ann@example.org", "ada@example.org"
+ANN, BEN, ADA = "ann@example.org", "ben@example.org", "ada@example.org"
 
 
 @pytest.fixture
@@ -101,6 +102,73 @@ async def test_what_an_earlier_owner_of_the_address_did_is_not_his(
     await sql.delete_user(gone.id)
     ann = await stored(sql)
     assert await of(records, ann.id, RecordKind.ACTION) == []
+
+
+async def test_of_what_he_did_to_others_there_is_no_name_and_no_text(
+    sql: SqlStore, records: PersonalRecords
+) -> None:
+    ada, ben = await stored(sql, ADA, Role.ADMIN), await stored(sql, BEN)
+    was: dict[str, object] = {"full_name": "Ben Lee", "role": "student", "email": BEN}
+    async with sql.work() as w:
+        await w.log.record(ada, "update", ben, START, {"email": ["old@example.org", BEN], "bio": ["", "Ben"]})
+        await w.log.record(ada, "update", ben, START, {"tutor_request": ["pending", "rejected"]}, "Ben lied")
+        await w.log.record(ada, "update", ben, START, {"status": ["active", "banned"]})
+        await w.log.record(ada, "delete", ben, START, was, "Ben asked for it")
+        await w.log.record(ada, "logout", ben, START)
+        await w.commit()
+
+    lines = await of(records, ada.id, RecordKind.ACTION)
+
+    assert [line["details"] for line in lines] == [
+        {}, {"tutor_request": ["pending", "rejected"]}, {"status": ["active", "banned"]},
+        {"role": "student"}, {},
+    ]  # fmt: skip
+    assert {line["target_user_id"] for line in lines} == {ben.id}
+    assert {line["operator_email"] for line in lines} == {ADA}
+    assert not any("reason" in line or "target_user_email" in line for line in lines)
+    assert "ben" not in repr(lines).casefold()
+
+
+async def test_what_others_did_under_an_address_before_or_after_him_is_not_his(
+    sql: SqlStore, records: PersonalRecords
+) -> None:
+    """`head@` goes from Ada to Ann and on to Eve; each exports what was done while it was hers."""
+    head, now = "head@example.org", START
+    ada, ann, eve, ben = [
+        await stored(sql, email, Role.ADMIN) for email in (head, ANN, "eve@example.org", BEN)
+    ]
+
+    async def step(who: User, action: str) -> None:
+        nonlocal now
+        now += timedelta(minutes=1)
+        async with sql.work() as w:
+            await w.log.record(who, action, ben, now)
+            await w.commit()
+
+    async def move(who: User, email: str) -> None:
+        nonlocal now
+        now += timedelta(minutes=1)
+        async with sql.work() as w:
+            found = await w.users.get(who.id)
+            assert found is not None
+            changed: dict[str, object] = {"email": [who.email, email]}
+            found.email = who.email = email
+            await w.log.record(ben, "update", found, now, changed)
+            await w.commit()
+
+    people, moves = (
+        {"ada": ada, "ann": ann, "eve": eve},
+        [[(ada, ADA), (ann, head)], [(ann, ANN), (eve, head)]],
+    )
+    for n in (1, 2, 3):
+        for name, who in people.items():
+            await step(who, f"{name}-{n}")
+        for who, email in moves.pop(0) if moves else ():
+            await move(who, email)
+
+    for name, who in people.items():
+        lines = [line for line in await of(records, who.id, RecordKind.ACTION) if line["action"] != "update"]
+        assert [line["action"] for line in lines] == [f"{name}-{n}" for n in (1, 2, 3)]
 
 
 async def test_many_come_whole_and_in_order(sql: SqlStore, records: PersonalRecords) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.pictures.disk import SETTLED_S, DiskPictures
+from adapters.pictures.disk import LINE, SETTLED_S, DiskPictures
 from application.ports.blobs import BlobStoreUnavailable
-from application.ports.pictures import Pictures
+from application.ports.pictures import Pictures, PicturesBusy
 from domain.document import BadFile
 from domain.user import UserId
 from tests.fakes.pictures import FakePictures
@@ -199,6 +200,37 @@ class TestOnDisk:
 
         assert await keeping
         assert longest < 0.25
+
+    async def test_only_so_many_wait(self, disk: DiskPictures, tmp_path: Path, png: Path) -> None:
+        busy = threading.Event()
+        disk.pool.submit(busy.wait)
+        try:
+            waiting = [asyncio.create_task(disk.keep(UserId(n), png, "png")) for n in range(LINE)]
+            await asyncio.sleep(0)
+            with pytest.raises(PicturesBusy):
+                await disk.keep(BEN, png, "png")
+            waiting.pop().cancel()
+            await asyncio.sleep(0.01)
+            waiting.append(asyncio.create_task(disk.keep(BEN, png, "png")))
+            await asyncio.sleep(0)
+            assert not waiting[-1].done()
+        finally:
+            busy.set()
+        await asyncio.gather(*waiting)
+        assert await disk.keep(BEN, png, "png")
+
+    async def test_what_waits_is_not_in_memory(self, disk: DiskPictures, tmp_path: Path, png: Path) -> None:
+        busy = threading.Event()
+        disk.pool.submit(busy.wait)
+        try:
+            waiting = asyncio.create_task(disk.keep(ANN, png, "png"))
+            await asyncio.sleep(0.05)
+            png.write_bytes(a_picture((7, 7)))
+        finally:
+            busy.set()
+        content = await disk.read(await waiting)
+        assert content is not None
+        assert opened(content).size == (7, 7)
 
     async def test_a_bomb_is_refused(self, disk: DiskPictures, tmp_path: Path) -> None:
         sent = tmp_path / "bomb.png"

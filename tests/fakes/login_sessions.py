@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -83,6 +84,12 @@ class FakeLoginSessions(LoginSessions):
         while at is not None and (token := self._tokens.pop(at, None)) is not None:
             at = token.after
         return not any(t.claims.user == claims.user and self._lives(t) for t in self._tokens.values())
+
+    @override
+    async def absent(self, users: Sequence[UserId]) -> list[UserId]:
+        self._reachable()
+        present = {token.claims.user for token in self._tokens.values() if self._lives(token)}
+        return [user for user in users if user not in present]
 
     @override
     async def close_all(self, user: UserId) -> None:

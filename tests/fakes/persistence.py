@@ -261,6 +261,15 @@ class _Users(Users):
         return [user for user in self.work.tables.users.values() if user.role is role]
 
     @override
+    async def mark_absent(self, ids: Sequence[UserId], before: datetime) -> int:
+        await self.work.pause()
+        users = self.work.tables.users
+        found = [users[id] for id in ids if id in users and _is_active(users[id], before)]
+        for user in found:
+            user.status = Status.INACTIVE
+        return len(found)
+
+    @override
     async def hold_admins(self) -> set[UserId]:
         await self.work.pause()
         users = self.work.tables.users.values()
@@ -306,6 +315,10 @@ class _Users(Users):
         _drop(tables.exports, lambda export: export.user_id == id)
         for file in tables.files.values():
             file.user_id = None if file.user_id == id else file.user_id
+
+
+def _is_active(user: User, before: datetime) -> bool:
+    return user.status is Status.ACTIVE and user.last_login is not None and user.last_login < before
 
 
 T = TypeVar("T")
@@ -676,6 +689,10 @@ class FakeReading(Reading):
             for n in wanted[offset : offset + limit]
         ]
         return Inbox(len(wanted), len(unread), lines)
+
+    @override
+    async def active(self, before: datetime) -> Sequence[UserId]:
+        return [user.id for user in self._tables.users.values() if _is_active(user, before)]
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

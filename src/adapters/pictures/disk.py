@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+
 from typing_extensions import override
 
 from adapters.pictures.reencoding import reencoded

@@ -2,6 +2,7 @@
 `token_next:{jti}` and `token_prev:{jti}` join a token to its successor until the older one's end."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -169,6 +170,15 @@ class RedisLoginSessions(LoginSessions):
     async def close(self, claims: Claims) -> bool:
         with translated():
             return not await self.redis.eval(CLOSE, 4, *self._keys(claims), claims.jti)
+
+    @override
+    async def absent(self, users: Sequence[UserId]) -> list[UserId]:
+        with translated():
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for user in users:
+                    _ = pipe.exists(f"user_tokens:{user}")  # ends with the longest-lived of them
+                there = await pipe.execute()
+        return [user for user, present in zip(users, there, strict=True) if not present]
 
     @override
     async def close_all(self, user: UserId) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import and_, exists, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -95,6 +96,13 @@ class SqlReading(Reading):
         return Inbox(
             total, rows[0].unread, [NotificationLine(*row[2:]) for row in rows if row.id is not None]
         )
+
+    @override
+    async def active(self, before: datetime) -> Sequence[UserId]:
+        u = t.users.c
+        async with connected(self.sessions) as db:
+            found = await db.scalars(select(u.id).where(u.status == Status.ACTIVE, u.last_login < before))
+            return found.all()
 
     @override
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

@@ -78,6 +78,17 @@ class SqlUsers(Users):
         return (await self.session.scalars(select(User).where(t.users.c.role == role))).all()
 
     @override
+    async def mark_absent(self, ids: Sequence[UserId], before: datetime) -> int:
+        u = t.users.c
+        gone = await self.session.execute(
+            update(t.users)
+            .where(u.id.in_(ids), u.status == Status.ACTIVE, u.last_login < before)
+            .values(status=Status.INACTIVE)
+            .returning(u.id)
+        )
+        return len(gone.all())
+
+    @override
     async def hold_admins(self) -> set[UserId]:
         u = t.users.c
         admins = select(u.id).where(u.role == Role.ADMIN, u.status != Status.BANNED).order_by(u.id)
@@ -356,9 +367,7 @@ class SqlTutorRequests(TutorRequests):
     @override
     async def rename_decider(self, old: str, new: str | None) -> None:
         r = t.tutor_requests.c
-        await self.session.execute(
-            update(t.tutor_requests).where(r.decided_by == old).values(decided_by=new)
-        )
+        await self.session.execute(update(t.tutor_requests).where(r.decided_by == old).values(decided_by=new))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ async def post(w: Work, mail: Mail) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMail:
-    """Delivers a queued mail; one that nobody takes for `retry_for`, for whatever reason, or ever will, is given
-    up: no address waits in a queue for ever."""
+    """Delivers a queued mail; one that cannot be for `retry_for`, whatever the reason, or that nobody will
+    ever take, is given up: no address waits in the queue for ever."""
 
     mailer: Mailer
     clock: Clock

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -32,6 +33,10 @@ class LoginSessions(Protocol):
     async def close(self, claims: Claims) -> bool:
         """The token, its predecessor and its successor open nothing any more; whether the account has no
         login session left."""
+        ...
+
+    async def absent(self, users: Sequence[UserId]) -> list[UserId]:
+        """Those of them who have no login session any more."""
         ...
 
     async def close_all(self, user: UserId) -> None:

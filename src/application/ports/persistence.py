@@ -29,6 +29,11 @@ class Users(Protocol):
 
     async def with_role(self, role: Role) -> Sequence[User]: ...
 
+    async def mark_absent(self, ids: Sequence[UserId], before: datetime) -> int:
+        """Of these accounts, those that are active and whose last login was before that moment are inactive
+        now; how many."""
+        ...
+
     async def hold_admins(self) -> set[UserId]:
         """The admins who may sign in, all held until the unit of work ends. Hold them before any single
         account: who counts them to let one go must not meet another who does the same."""
@@ -401,6 +406,10 @@ class Reading(Protocol):
     async def inbox(self, owner: UserId, limit: int, offset: int, *, unread_only: bool) -> Inbox:
         """The owner's notifications, newest first, in one query. `total` counts what is asked for, `unread`
         all that are unread."""
+        ...
+
+    async def active(self, before: datetime) -> Sequence[UserId]:
+        """The accounts that count as active and whose last login was before that moment."""
         ...
 
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:

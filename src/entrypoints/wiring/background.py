@@ -9,6 +9,7 @@ from dishka import AsyncContainer
 
 from adapters.redis.heartbeat import heartbeat
 from application.accounts.deliver_mail import DeliverMail
+from application.accounts.mark_absent import MarkAbsent
 from application.chat.engine import Replies
 from application.chat.settle import SettleAbandoned
 from application.jobs.work_off import WorkOff
@@ -23,6 +24,7 @@ from entrypoints.wiring.use_cases import MailJobs
 log = logging.getLogger(__name__)
 
 SETTLE_EVERY_S = 2.0
+PRESENCE_EVERY_S = 300.0
 JOBS_AT_ONCE = 2  # so that one slow document does not hold up the next
 CODES_AT_ONCE = 2  # likewise for a mail server that takes its time with one address
 RESTART_S = 1.0
@@ -50,6 +52,7 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
     doing = [
         _mend("stops", lambda: _obey(stops, replies)),
         _mend("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
+        _mend("presence", _every(PRESENCE_EVERY_S, await container.get(MarkAbsent))),
     ]
     deliver_mail = await container.get(DeliverMail)
     doing += [_mend("codes", deliver_mail.forever) for _ in range(CODES_AT_ONCE)]

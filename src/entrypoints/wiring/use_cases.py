@@ -17,6 +17,7 @@ from application.accounts.end_sessions import EndSessions
 from application.accounts.log_out_everywhere import LogOutEverywhere
 from application.accounts.login import Login
 from application.accounts.logout import Logout
+from application.accounts.mark_absent import MarkAbsent
 from application.accounts.refresh import Refresh
 from application.accounts.register import Register
 from application.accounts.request_tutor import RequestTutor
@@ -84,6 +85,7 @@ class UseCaseProvider(Provider):
         IndexDocument,
         LogOutEverywhere,
         Logout,
+        MarkAbsent,
         OpenSession,
         Refresh,
         ReadNotification,

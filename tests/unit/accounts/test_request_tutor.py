@@ -33,6 +33,9 @@ async def test_every_admin_who_may_sign_in_is_told_also_by_mail(desk: Desk) -> N
     assert [(note.user, note.title, note.type) for note in desk.tables.notifications] == [
         (admin.id, "New tutor request", "info") for admin in admins
     ]
+    assert {note.message for note in desk.tables.notifications} == {
+        f"User U{ann.id:03} asks to become a tutor."
+    }
     mails = [job.payload for job in desk.tables.jobs.values() if job.kind is JobKind.SEND_MAIL]
     assert [mail["to"] for mail in mails] == ["ada@example.org", "bea@example.org"]
     assert all(ANN in str(mail["text"]) and "I teach biology" in str(mail["text"]) for mail in mails)

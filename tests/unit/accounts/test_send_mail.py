@@ -2,11 +2,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from typing_extensions import override
 
 from application.accounts.mails import password_changed_mail
 from application.accounts.send_mail import SendMail, post
 from application.jobs.work_off import WorkOff
-from application.ports.mail import MailRefused
+from application.ports.mail import Mail, MailRefused
 from domain.job import JobKind, JobState
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.mail import FakeMailer
@@ -16,9 +17,17 @@ from tests.fakes.wakeup import FakeWakeup
 MAIL = password_changed_mail("ann@example.org", START)
 
 
+class Broken(FakeMailer):
+    """Has a bug that only some mails meet."""
+
+    @override
+    async def deliver(self, mail: Mail) -> None:
+        raise ValueError(mail.to)
+
+
 class Postroom:
-    def __init__(self) -> None:
-        self.clock, self.mailer, self.database = FakeClock(), FakeMailer(), FakeDatabase()
+    def __init__(self, mailer: FakeMailer | None = None) -> None:
+        self.clock, self.mailer, self.database = FakeClock(), mailer or FakeMailer(), FakeDatabase()
         self.work = FakeWorkFactory(self.database)
         self.send = SendMail(mailer=self.mailer, clock=self.clock, retry_for=timedelta(hours=1))
 
@@ -96,3 +105,18 @@ async def test_a_mail_nobody_will_ever_take_is_given_up_at_once(room: Postroom) 
     assert await room.work_off.one()
 
     assert room.job.state is JobState.DONE
+
+
+async def test_a_mail_that_meets_a_bug_is_given_up_in_time_too(caplog: pytest.LogCaptureFixture) -> None:
+    room = Postroom(Broken())
+    await room.post()
+    assert await room.work_off.one()
+    assert room.job.state is JobState.WAITING
+    room.clock.pass_(timedelta(hours=1))
+    caplog.clear()
+    assert await room.work_off.one()
+
+    assert (room.job.state, room.job.payload) == (JobState.DONE, {})
+    (line,) = [record for record in caplog.records if record.message == "a mail was given up"]
+    assert (line.__dict__["subject"], line.__dict__["error"]) == (MAIL.subject, "ValueError")
+    assert MAIL.to not in caplog.text

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from application.accounts.limits import EXPORTS
 from application.personal_data.ask_for_export import AskForExport
 from application.personal_data.expire_export import ExpireExport
 from application.personal_data.export_account import ExportAccount
 from application.personal_data.fetch_export import FetchExport
 from application.ports.archives import ArchiveFailed
 from application.ports.personal_data import RecordKind
-from domain.errors import StorageUnavailable
+from domain.errors import RateLimited, StorageUnavailable
 from domain.export import KEPT, Export, ExportId, ExportNotFound
 from domain.job import JobKind
 from domain.user import TokenDead, User, UserId
@@ -117,8 +118,38 @@ class TestAsking:
         second = await bureau.ready(ann)
         assert second != first
         _, pieces = await bureau.fetch(ann.id, second)
-        assert (await bureau.ask(ann.id)).id not in {first, second}  # it is being read
-        await pieces.aclose()
+        assert (await bureau.ask(ann.id)).id == second  # while it is being fetched too
+        assert b"".join([piece async for piece in pieces])
+        assert (await bureau.ask(ann.id)).id not in {first, second}
+
+    async def test_makes_only_so_many_a_day(self, bureau: Bureau, ann: User) -> None:
+        for _ in range(EXPORTS.times):
+            id = await bureau.ready(ann)
+            assert (await bureau.ask(ann.id)).id == id  # only what is made counts
+            _, pieces = await bureau.fetch(ann.id, id)
+            assert b"".join([piece async for piece in pieces])
+        with pytest.raises(RateLimited) as refusal:
+            await bureau.ask(ann.id)
+        assert not bureau.database.tables.exports
+        await bureau.ask((await bureau.someone("ben@example.org")).id)
+        bureau.clock.pass_(timedelta(seconds=refusal.value.retry_after))
+        await bureau.ask(ann.id)
+
+    async def test_after_a_transfer_that_died_makes_another_once_the_first_has_expired(
+        self, bureau: Bureau, ann: User
+    ) -> None:
+        id = await bureau.ready(ann)
+        async with bureau.work() as w:  # as a worker leaves it that is killed while it sends
+            export = await w.exports.get(id)
+            assert export is not None
+            export.fetched_at = bureau.clock.now()
+            await w.commit()
+        assert (await bureau.ask(ann.id)).id == id
+        bureau.clock.pass_(KEPT)
+        assert (await bureau.ask(ann.id)).id != id
+        await bureau.expire(id)
+        assert id not in bureau.database.tables.exports
+        assert bureau.blobs.kept == {}
 
     async def test_by_many_at_once_makes_one(self, bureau: Bureau, ann: User) -> None:
         asked = await asyncio.gather(*(bureau.ask(ann.id) for _ in range(20)))

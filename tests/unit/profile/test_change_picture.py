@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from application.accounts.limits import PICTURES
 from application.ports.blobs import BlobStoreUnavailable
 from application.profile.change_picture import PLACE, ChangePicture, IncomingPicture
 from domain.document import MB, BadFile, FileTooLarge, FileTypeNotAllowed
-from domain.errors import MissingField, StorageUnavailable
+from domain.errors import MissingField, RateLimited, StorageUnavailable
 from domain.user import DEFAULT_PICTURE, TokenDead, UserId
 from tests.builders import a_user
 from tests.fakes.clock import FakeClock
@@ -173,3 +174,21 @@ async def test_of_nobody_nothing_is_kept(studio: Studio) -> None:
         await studio.change(UserId(999), studio.sent())
 
     assert studio.kept == set()
+
+
+async def test_only_so_many_an_hour_are_decoded(studio: Studio) -> None:
+    ann = await studio.someone()
+    for n in range(PICTURES.times):
+        if n % 2:
+            await studio.change(ann, studio.sent())
+        else:
+            with pytest.raises(BadFile):
+                await studio.change(ann, studio.sent(content=b"text"))
+        with pytest.raises(FileTypeNotAllowed):  # costs nothing, counts for nothing
+            await studio.change(ann, studio.sent("me.gif"))
+    shown = studio.shown
+    with pytest.raises(RateLimited) as refusal:
+        await studio.change(ann, studio.sent())
+    assert (studio.shown, studio.kept) == (shown, {shown})
+    studio.clock.pass_(seconds=refusal.value.retry_after)
+    assert await studio.change(ann, studio.sent()) != shown

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from application.accounts.limits import PROFILE_CHANGES
 from application.profile.read_notification import NotificationNotFound, ReadNotification
 from application.profile.show_profile import ShowProfile
 from application.profile.update_profile import UpdateProfile
-from domain.errors import InvalidField
+from domain.errors import InvalidField, RateLimited
 from domain.user import DEFAULT_PICTURE, TokenDead, User, UserId
 from tests.builders import a_user
 from tests.fakes.clock import START, FakeClock
@@ -112,6 +113,17 @@ class TestUpdate:
 
         assert len(steps) == 5
         assert [new for _, new in steps[:-1]] == [old for old, _ in steps[1:]]
+
+    async def test_only_so_many_an_hour(self, room: Room) -> None:
+        ann = await room.someone()
+        for n in range(PROFILE_CHANGES.times):
+            await room.update(ann, {"bio": str(n)})
+        await room.update(ann, {"no": "text"})  # asks for nothing
+        with pytest.raises(RateLimited) as refusal:
+            await room.update(ann, {"bio": "once more"})
+        assert len(room.database.tables.log) == PROFILE_CHANGES.times
+        room.clock.pass_(seconds=refusal.value.retry_after)
+        await room.update(ann, {"bio": "once more"})
 
     async def test_of_nobody_is_a_dead_token(self, room: Room) -> None:
         with pytest.raises(TokenDead):
