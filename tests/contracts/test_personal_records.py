@@ -163,6 +163,9 @@ async def test_what_others_did_under_an_address_before_or_after_him_is_not_his(
     for n in (1, 2, 3):
         for name, who in people.items():
             await step(who, f"{name}-{n}")
+            async with sql.work() as w:
+                await w.log.record(who, "update", who, now, {"bio": ["", "email"]})
+                await w.commit()
         for who, email in moves.pop(0) if moves else ():
             await move(who, email)
 

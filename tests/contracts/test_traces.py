@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from adapters.redis.mail import RedisMailbox
 from adapters.redis.traces import RedisTraces
 from adapters.sql.index_traces import SqlIndexTraces
+from application.accounts.mails import tutor_request_mail
 from application.ports.mail import Mail
 from application.ports.passages import Vector
 from application.ports.personal_data import Departed, StillThere
@@ -42,6 +43,14 @@ class TestRedis:
         assert await RedisTraces(redis).erase(ANN) == 1
         left = {(mail.to, mail.created_at > START) for mail in await mailbox.recent()}
         assert left == {(ANN.email, True), ("ben@example.org", False)}
+
+    async def test_empties_the_mailbox_of_what_names_him_to_others(self, redis: Redis) -> None:
+        mailbox = RedisMailbox(redis)
+        for who in (ANN.email, f"jo{ANN.email}"):
+            await mailbox.deliver(tutor_request_mail("root@example.org", who, "I teach.", START))
+        assert await RedisTraces(redis).erase(ANN) == 1
+        (left,) = await mailbox.recent()
+        assert f"jo{ANN.email}" in left.text
 
     async def test_says_when_it_is_away(self, no_redis: Redis) -> None:
         with pytest.raises(StorageUnavailable):

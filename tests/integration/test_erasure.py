@@ -15,7 +15,8 @@ from redis import Redis
 
 from tests.conftest import Valkey
 from tests.integration.house import PASSWORD, House, User, a_house
-from tests.integration.http.staff import call, staff
+from tests.integration.http.staff import ROOT, call, staff
+from tests.integration.http.staff import id_of as staff_id_of
 from tests.integration.leaving import leave, no_pause, receipt, redis_url_of
 from tests.integration.served import served
 from tests.integration.waiting import until
@@ -143,7 +144,9 @@ class Stores:
 async def test_nothing_of_the_departed_is_left(
     any_house: House, rag: RagServiceServer, tmp_path: Path, redis: Redis
 ) -> None:
+    root = await staff(any_house)
     ann, ben = await lived_in(any_house, tmp_path), await any_house.user(BEN)
+    await until(lambda: told_about(any_house, ANN))
     id, told = await id_of(ann), await ben.ask("What is osmosis?")
     stores = Stores(any_house, rag)
     assert len({trace.partition(":")[0] for trace in stores.traces(CANARY, ANN)}) > 6
@@ -162,6 +165,8 @@ async def test_nothing_of_the_departed_is_left(
     ((state, payload),) = await any_house.sql("SELECT state, payload FROM job WHERE kind = 'erase_account'")
     assert (state, payload) == ("done", "{}")
     assert [message["role"] for message in await ben.messages(told.session)] == ["user", "assistant"]
+    (note,) = await notes(root)
+    assert note["message"] == f"User U{id:03} asks to become a tutor."
 
 
 async def test_nor_of_who_was_sent_away(
@@ -175,6 +180,43 @@ async def test_nor_of_who_was_sent_away(
     assert Stores(any_house, rag).traces(CANARY, ANN) == []
     assert await any_house.sql(f"SELECT id FROM user WHERE id = {id}") == []
     assert redis.keys(f"*:{id}") == redis.keys(f"*:{id}:*") == []
+
+
+async def test_neither_who_asked_nor_who_decided_is_left_with_others_whatever_their_address_was(
+    house: House, rag: RagServiceServer
+) -> None:
+    was, became = "ada.canary@school.org", "ada.lee.canary@school.org"
+    root, ada = await staff(house), await staff(house, was)
+    ben, ann = await house.user(BEN), await house.user(ANN)
+    for user in (ben, ann):
+        assert (await user.post("/api/user/tutor_request", json={"reason": ""})).is_success
+    await until(lambda: told_about(house, ANN))
+    assert (await call(ada, "POST", "/tutor_requests/1/reject")).is_success
+    ids = {email: await staff_id_of(house, email) for email in (was, ANN)}
+    for email, new in ((was, became), (ANN, "ann.lee.canary@example.org")):
+        assert (await call(root, "PUT", f"/users/{ids[email]}", json={"email": new})).is_success
+    assert await house.sql("SELECT decided_by FROM tutor_request WHERE id = 1") == [(became,)]
+
+    for id in ids.values():
+        assert (await call(root, "DELETE", f"/users/{id}")).is_success
+        await receipt(house, id)
+
+    # mails to and about an address he had before go with the mailbox, after a day
+    assert [t for t in Stores(house, rag).traces("canary") if not t.startswith("redis: 'dev:mailbox")] == []
+    assert await house.sql("SELECT status, decided_by FROM tutor_request") == [("rejected", None)]
+    assert [note["message"] for note in await notes(root)] == [
+        f"User U{n:03} asks to become a tutor." for n in (ids[ANN], ids[ANN] - 1)
+    ]
+
+
+async def told_about(house: House, email: str) -> bool:
+    """The admin's mail has left."""
+    return any(email in mail["text"] for mail in await house.mails_to(ROOT))
+
+
+async def notes(user: User) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = (await user.get("/api/user/notifications")).json()["notifications"]
+    return listed
 
 
 async def test_the_address_is_free_at_once_and_starts_afresh(house: House, tmp_path: Path) -> None:

@@ -34,10 +34,12 @@ class RedisTraces(PersonalStore):
             return erased + await self._empty_mailbox(departed)
 
     async def _empty_mailbox(self, departed: Departed) -> int:
-        """What came later is for somebody new."""
+        """Of what was mailed to him, and of what names him to others; what came later is for somebody new, or
+        about him."""
         erased, mails = 0, cast("list[str]", await self.redis.lrange(MAILBOX, 0, -1))
         for mail in mails:
-            to, _, _, created_at, *_ = json.loads(mail)
-            if to == departed.email and datetime.fromisoformat(created_at) <= departed.deleted_at:
+            to, _, text, created_at, *_ = json.loads(mail)
+            about_him = departed.email in (to, *text.split())
+            if about_him and datetime.fromisoformat(created_at) <= departed.deleted_at:
                 erased += int(await self.redis.lrem(MAILBOX, 1, mail))
         return erased

@@ -51,9 +51,10 @@ def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionm
 
 
 def reading(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Sessions that never wait for a writer (SQLite's WAL lets readers go on)."""
+    """Sessions that never wait for a writer (SQLite's WAL lets readers go on). There each statement sees the
+    newest state for itself: a transaction around every look would cost as much as the look."""
     return async_sessionmaker(
-        engine.execution_options(sqlite_begin="BEGIN"), expire_on_commit=False, autoflush=False
+        engine.execution_options(sqlite_begin=None), expire_on_commit=False, autoflush=False
     )
 
 
@@ -78,4 +79,5 @@ def _lower(text: str | None) -> str | None:
 
 def _begin(connection: Connection) -> None:
     # taking the write lock at once: upgrading later would fail with SQLITE_BUSY without waiting
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"))
+    if begin := connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql(begin)

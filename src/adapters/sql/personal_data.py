@@ -95,6 +95,8 @@ async def _tenures(session: AsyncSession, user: UserId, email: str, since: datet
     )
     tenures = []
     for row in await session.execute(changes):
+        if "email" not in row.details:  # it was some other text
+            continue
         old, _ = row.details["email"]
         tenures.append(Tenure(old, since, row.timestamp))
         since = row.timestamp

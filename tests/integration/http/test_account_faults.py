@@ -3,10 +3,8 @@ the answers of the contract, nothing half done, and recovery without a restart (
 DU-9). Every fault is caused for real."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import httpx
@@ -17,6 +15,7 @@ from entrypoints.admin import create_admin
 from tests.conftest import Valkey
 from tests.integration.house import PASSWORD, House, User, a_house
 from tests.integration.http.answers import refusal
+from tests.integration.http.test_outages import behind_a_proxy, locked
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.proxy import TcpProxy
 
@@ -43,18 +42,6 @@ async def slow_house(
         url = f"unix://{proxy.listen}"
         async with a_house(tmp_path, REDIS_URL=url, LLM_URL=llm.url) as house:
             yield house, proxy
-
-
-@asynccontextmanager
-async def locked(house: House) -> AsyncIterator[None]:
-    """Somebody else holds the (SQLite) database's write lock."""
-    file = "/" + house.settings.sqlalchemy_url.rpartition("///")[2].lstrip("/")
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.execute("ROLLBACK")
 
 
 def forget_the_pause(redis_url: str) -> None:
@@ -146,7 +133,7 @@ class TestRedisGoesInTheMiddle:
     ) -> httpx.Response:
         """The answer to a request that waited for the database while Redis died; Redis is back by then."""
         with Redis.from_url(valkey.url) as redis:
-            async with locked(house):
+            with locked(house):
                 asking = asyncio.ensure_future(request)
                 if gone is not None:  # the code is redeemed: nothing but the database is missing
                     await until(lambda: self.no_key(redis, gone))
@@ -171,7 +158,7 @@ class TestDatabaseIsLocked:
         ann = await house.user(ANN)
         code = await code_for(house, "update_password", "change your password")
         fields = {"code": code, "new_password": NEW_PASSWORD}
-        async with locked(house):
+        with locked(house):
             assert refusal(await ann.post("/api/update_password", json=fields)) == AWAY
         assert (await ann.get("/api/user/profile")).status_code == 200
         assert not await logs_in(house, NEW_PASSWORD)
@@ -182,7 +169,7 @@ class TestDatabaseIsLocked:
         ann = await house.user(ANN)
         code = await code_for(house, "update_password", "change your password")
         fields = {"code": code, "new_password": NEW_PASSWORD}
-        async with locked(house):
+        with locked(house):
             assert refusal(await ann.post("/api/update_password", json=fields)) == AWAY
         changed = await ann.post("/api/update_password", json=fields)
         assert changed.status_code == 200, changed.text
@@ -191,7 +178,7 @@ class TestDatabaseIsLocked:
         sent = await house.client.post("/api/send_verification", json={"email": ANN})
         assert sent.status_code == 200
         fields = {"email": ANN, "password": PASSWORD, "code": await house.code_for(ANN)}
-        async with locked(house):
+        with locked(house):
             assert refusal(await house.client.post("/api/register", json=fields)) == AWAY
         for table in ("user", "user_profile", "user_action_log"):
             assert await house.sql(f'SELECT * FROM "{table}"') == []
@@ -227,6 +214,33 @@ class TestRedisIsSlow:
         profile = await ann.get("/api/user/profile")
         assert (profile.status_code, profile.json()["bio"]) == (200, "")
         assert await logs_in(house, PASSWORD)
+
+
+class TestDatabaseIsSlow:
+    async def test_everything_is_done_or_refused_and_works_again(
+        self, tmp_path: Path, postgresql_database: str, redis: Redis, valkey_url: str, llm: LlmServiceServer
+    ) -> None:
+        url, proxy = behind_a_proxy(postgresql_database, tmp_path)
+        async with proxy, a_house(tmp_path, DATABASE_URL=url, REDIS_URL=valkey_url, LLM_URL=llm.url) as house:
+            ann = await house.user(ANN)
+            code = await code_for(house, "update_password", "change your password")
+            proxy.delay = 3.0
+            began = time.monotonic()
+            answers = await asyncio.gather(
+                ann.get("/api/user/profile"),
+                ann.post("/api/user/profile", json={"bio": "slow"}),
+                ann.post("/api/update_password", json={"code": code, "new_password": NEW_PASSWORD}),
+                house.client.post("/api/login", json={"email": ANN, "password": PASSWORD}),
+            )
+            assert {refusal(answer) for answer in answers} == {AWAY}
+            assert time.monotonic() - began < 20
+            assert (await ann.get("/api/token_status")).status_code == 200
+            proxy.delay = 0.0
+            proxy.cut()
+            await answers_again(house)
+            assert (await ann.get("/api/user/profile")).json()["bio"] == ""
+            assert not await logs_in(house, NEW_PASSWORD)
+            assert await logs_in(house, PASSWORD)
 
 
 class TestRedisForgets:

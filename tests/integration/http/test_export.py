@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.integration.house import House, User
 from tests.integration.http.answers import ISO, fields_of, refusal
+from tests.integration.http.staff import call, staff
 from tests.integration.waiting import until
 
 NOT_FOUND = (404, "Export not found", "not_found")
@@ -103,6 +104,23 @@ class TestArchive:
         assert not any(name.startswith(("files/", "picture/")) for name in files)
         await gone(house)
 
+    async def test_of_an_admin_names_nobody_else(self, house: House) -> None:
+        root, ben = await staff(house), await house.user("ben@example.org")
+        await ben.post("/api/user/tutor_request", json={"reason": "Ben teaches."})
+        await call(root, "POST", "/tutor_requests/1/reject", json={"reason": "Ben does not."})
+        await call(root, "PUT", "/users/2", json={"email": "ben.lee@example.org", "full_name": "Ben Lee"})
+        await call(root, "DELETE", "/users/2", json={"reason": "Ben left."})
+
+        files = unpacked(await root.get((await ready(root))["download_url"]))
+
+        lines = json.loads(files["actions.json"])
+        assert [(line["action"], line["details"]) for line in lines if line["target_user_id"] == 2] == [
+            ("update", {"tutor_request": ["pending", "rejected"]}), ("update", {}),
+            ("delete", {"role": "student"}),
+        ]  # fmt: skip
+        assert "U002 asks to become a tutor." in files["notifications.json"].decode()
+        assert b"ben" not in b"".join(files.values()).lower()
+
 
 class TestAsking:
     async def test_again_and_again_makes_one(self, house: House) -> None:
@@ -132,6 +150,28 @@ class TestAsking:
         first = await ready(ann)
         assert (await ann.get(first["download_url"])).status_code == 200
         assert (await ready(ann))["export_id"] > first["export_id"]
+
+    async def test_while_it_is_fetched_makes_no_other(self, house: House) -> None:
+        ann = await house.user()
+        state = await ready(ann)
+        await house.sql("UPDATE export SET fetched_at = ready_at")  # as while it is sent
+        answer = await ann.get("/api/user/export")
+        assert answer.json() == {
+            "status": "pending", "export_id": state["export_id"], "download_url": None, "expires_at": None,
+        }  # fmt: skip
+        assert refusal(await ann.get(state["download_url"])) == NOT_FOUND
+
+    async def test_makes_five_a_day(self, house: House) -> None:
+        ann = await house.user()
+        for n in range(1, 6):
+            state = await ready(ann)
+            assert state["export_id"] == n
+            assert (await ann.get(state["download_url"])).status_code == 200
+            await gone(house)
+        answer = await ann.get("/api/user/export")
+        assert refusal(answer) == (429, "Too many requests. Please try again later.", "rate_limited")
+        assert 4 * 3600 < int(answer.headers["retry-after"]) <= 5 * 3600
+        assert await exports(house) == []
 
 
 class TestFetching:

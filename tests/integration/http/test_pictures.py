@@ -3,18 +3,27 @@
 import asyncio
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from dishka import Provider, Scope
 from PIL import Image
+from redis import Redis
+from typing_extensions import override
 
+from application.ports.pictures import Pictures, PicturesBusy
 from domain.document import MB
+from domain.user import UserId
+from tests.conftest import Valkey
+from tests.fakes.pictures import FakePictures
 from tests.images import a_bomb, a_jpeg, a_picture, opened
-from tests.integration.house import House, User
+from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import refusal
 from tests.integration.http.raw import exchange
+from tests.servers.llm_service import LlmServiceServer
 
 WRONG_TYPE = (400, "Invalid file type.")
 
@@ -157,6 +166,41 @@ async def test_of_uploads_at_once_exactly_one_file_remains(home: House) -> None:
 
     assert [answer.status_code for answer in answers] == [200] * 12
     assert kept(home) - others == {await shown(kim)}
+
+
+async def test_twenty_an_hour_are_looked_at(home: House, ann: User) -> None:
+    lou = await home.user("lou@example.org")
+    assert (await send(lou, a_picture())).status_code == 200
+    before = await shown(lou)
+    assert {(await send(lou, b"text")).status_code for _ in range(19)} == {400}
+    assert (await send(lou, b"text", "me.gif")).status_code == 400  # refused by its name: costs nothing
+    answer = await send(lou, a_picture())
+
+    assert refusal(answer) == (429, "Too many requests. Please try again later.", "rate_limited")
+    assert 0 < int(answer.headers["retry-after"]) <= 180
+    assert await shown(lou) == before
+    assert (await send(ann, a_picture())).status_code == 200
+
+
+@dataclass(eq=False)
+class BusyPictures(FakePictures):
+    """Twelve wait already."""
+
+    @override
+    async def keep(self, user: UserId, file: Path, extension: str) -> str:
+        raise PicturesBusy
+
+
+async def test_too_many_that_wait_are_503(
+    tmp_path: Path, redis: Redis, valkey: Valkey, llm: LlmServiceServer
+) -> None:
+    provider = Provider(scope=Scope.APP)
+    provider.provide(lambda: BusyPictures(), provides=Pictures, override=True)
+    async with a_house(tmp_path, provider, REDIS_URL=valkey.url, LLM_URL=llm.url) as house:
+        answer = await send(await house.user(), a_picture())
+
+    assert refusal(answer) == (503, "Service temporarily unavailable", "capacity")
+    assert answer.headers["retry-after"] == "10"
 
 
 async def test_a_disk_that_refuses_is_503_and_changes_nothing(house: House) -> None:

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from domain.errors import InvalidField, MissingField, StorageUnavailable
-from domain.tutor_request import RequestStatus
+from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import (
     EmailTaken,
     LastAdmin,
@@ -261,3 +261,18 @@ class TestGuards:
         assert {type(refusal) for refusal in outcomes if refusal is not None} == {LastAdmin}
         left = [u for u in office.database.tables.users.values() if u.role is Role.ADMIN]
         assert len([u for u in left if u.status is not Status.BANNED]) == 1
+
+
+async def test_who_decided_is_known_by_the_address_he_has(office: Office) -> None:
+    root, ada = [await office.somebody(email, Role.ADMIN) for email in (ROOT, ADA)]
+    ann = await office.somebody(ANN)
+    async with office.work() as w:
+        w.tutor_requests.add(TutorRequest(user_id=ann.id, reason="", created_at=office.clock.now()))
+        await w.commit()
+    await office.decide(ada, TutorRequestId(1), RequestStatus.REJECTED)
+    assert office.database.tables.tutor_requests[TutorRequestId(1)].decided_by == ADA
+
+    await office.edit(root, ada, email="ada.lee@school.org")
+    assert office.database.tables.tutor_requests[TutorRequestId(1)].decided_by == "ada.lee@school.org"
+    await office.delete_user(root, ada.id)
+    assert office.database.tables.tutor_requests[TutorRequestId(1)].decided_by is None

@@ -14,6 +14,7 @@ from application.personal_data.erase_account import EraseAccount
 from application.ports.personal_data import Departed, PersonalStore, StillThere
 from domain.errors import DomainError, StorageUnavailable
 from domain.job import JobKind, JobState
+from domain.tutor_request import RequestStatus, TutorRequest
 from domain.user import User, UserId
 from tests.builders import a_file, a_stored_session, a_user, an_open_reply
 from tests.fakes.clock import FakeClock
@@ -282,3 +283,27 @@ async def test_an_unknown_account_has_nothing_to_be_erased(house: Cellar) -> Non
     }  # fmt: skip
     await house.erase(payload)
     assert house.receipts == []
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_decision_that_came_late_names_nobody_unless_the_address_is_somebody_elses(
+    taken: bool,
+) -> None:
+    cellar = Cellar()
+    await cellar.buried()
+    async with cellar.work() as w:
+        ben = a_user("ben@example.org")
+        w.users.add(ben)
+        await w.flush()
+        if taken:
+            w.users.add(a_user(ANN))
+        late = TutorRequest(user_id=ben.id, reason="", created_at=cellar.clock.now())
+        late.decide(RequestStatus.REJECTED, ANN, cellar.clock.now())
+        w.tutor_requests.add(late)
+        await w.commit()
+
+    assert await cellar.one()
+
+    assert cellar.receipts
+    (kept,) = cellar.database.tables.tutor_requests.values()
+    assert kept.decided_by == (ANN if taken else None)
