@@ -16,6 +16,6 @@ CODES_PER_EMAIL = Limit("code", 10, HOUR)
 CODE_CHECKS = Limit("code-check", 20, QUARTER)
 
 # of one user, by his number
-EXPORTS = Limit("export", 5, DAY)  # archives that are made
-PICTURES = Limit("picture", 20, HOUR)  # decoded, whether they turn out to be pictures or not
-PROFILE_CHANGES = Limit("profile", 60, HOUR)  # each stays in the action log
+EXPORTS = Limit("export", 20, DAY)  # archives that are made
+PICTURES = Limit("picture", 200, HOUR)  # decoded, whether they turn out to be pictures or not
+PROFILE_CHANGES = Limit("profile", 600, HOUR)  # each stays in the action log

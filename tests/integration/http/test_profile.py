@@ -75,17 +75,17 @@ class TestProfile:
             }
         ]
 
-    async def test_sixty_changes_an_hour(self, home: House) -> None:
+    async def test_six_hundred_changes_an_hour(self, home: House) -> None:
         lou = await home.user("lou@example.org")
         id = await id_of(lou)
-        for n in range(60):
-            assert (await lou.post("/api/user/profile", json={"bio": str(n)})).status_code == 200
+        accepted = 0
+        while (answer := await lou.post("/api/user/profile", json={"bio": str(accepted)})).status_code == 200:
+            accepted += 1
+        assert 600 <= accepted < 620  # one more every six seconds
         assert (await lou.post("/api/user/profile", json={})).status_code == 200  # asks for nothing
-        answer = await lou.post("/api/user/profile", json={"bio": "once more"})
-
         assert refusal(answer) == (429, "Too many requests. Please try again later.", "rate_limited")
-        assert 0 < int(answer.headers["retry-after"]) <= 60
-        assert len(await log_of(home, id)) == 60
+        assert 0 < int(answer.headers["retry-after"]) <= 6
+        assert len(await log_of(home, id)) == accepted
 
     async def test_absent_keeps_and_empty_clears_but_the_username(self, ann: User) -> None:
         await ann.post("/api/user/profile", json={"username": "Ann", "full_name": "Ann Lee", "bio": "x"})

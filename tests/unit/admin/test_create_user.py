@@ -9,7 +9,7 @@ from tests.unit.admin.office import ANN, PASSWORD, ROOT, TIM, Office
 
 def wanted(**different: object) -> NewUser:
     fields: dict[str, object] = {"email": ANN, "password": PASSWORD, "role": "student", **different}
-    return NewUser(**fields)  # type: ignore[arg-type]
+    return NewUser(**fields)  # type: ignore[arg-type]  # its fields are what a test chooses
 
 
 @pytest.mark.parametrize("role", list(Role))
