@@ -19,7 +19,7 @@ from application.ports.pictures import Pictures, PicturesBusy
 from domain.user import UserId
 
 SETTLED_S = 3600.0  # no upload takes that long
-LINE = 12  # pictures in line, the one in hand included: each may take a second
+LINE = 32  # pictures in line, the one in hand included: each may take a second
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}\.(png|jpg)")
 _PART = ".part"
 
