@@ -260,6 +260,24 @@ class TestSessions:
         await asyncio.gather(*(write(n) for n in range(200)))
         assert sorted(served) == list(range(200))
 
+    async def test_of_an_account_only_what_a_login_needs(self, store: Store) -> None:
+        ann = await stored_user(store)
+        async with store.work() as w:
+            bare = await w.users.bare(ann.id)
+            assert bare is not None
+            assert bare.email == ann.email
+            bare.signed_in(LATER)
+            await w.commit()
+        async with store.work() as w:
+            found = await w.users.get(ann.id)
+            assert found is not None
+            assert (found.last_login, found.status) == (LATER, Status.ACTIVE)
+            assert found.profile is not None
+            await bury(w, found, LATER)
+            await w.commit()
+        async with store.work() as w:
+            assert await w.users.bare(ann.id) is None
+
     async def test_the_absent_are_marked_unless_they_came_back(self, store: Store) -> None:
         async with store.work() as w:
             for n in range(4):

@@ -251,6 +251,10 @@ class _Users(Users):
         return user if user is not None and user.deleted_at is None else None
 
     @override
+    async def bare(self, id: UserId) -> User | None:
+        return await self.get(id)
+
+    @override
     async def by_email(self, email: str) -> User | None:
         await self.work.pause()
         return next((user for user in self.work.tables.users.values() if user.email == email), None)

@@ -58,6 +58,11 @@ class SqlUsers(Users):
         user = await self._held(id, key_share=True)  # rows that point here may come meanwhile
         return user if user is not None and user.deleted_at is None else None
 
+    @override
+    async def bare(self, id: UserId) -> User | None:
+        held = select(User).where(t.users.c.id == id, t.users.c.deleted_at.is_(None))
+        return await self.session.scalar(held.with_for_update(key_share=True))
+
     async def _held(self, id: UserId, *, key_share: bool) -> User | None:
         return await self.session.get(
             User,

@@ -77,7 +77,7 @@ class Login:
     async def _sign_in(self, verified: Credentials, fresh_hash: str | None) -> str:
         now = self.clock.now()
         async with self.work() as w:
-            user = await w.users.get(verified.id)
+            user = await w.users.bare(verified.id)
             if user is None or user.password_hash != verified.password_hash:
                 raise InvalidCredentials  # the password was changed while we looked at it
             auth_time = user.signed_in(now)

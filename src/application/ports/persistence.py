@@ -23,6 +23,10 @@ class Users(Protocol):
         """The account, held until the unit of work ends: nobody else changes it meanwhile."""
         ...
 
+    async def bare(self, id: UserId) -> User | None:
+        """The account held like by `get`, without its profile: for what happens at every login."""
+        ...
+
     async def by_email(self, email: str) -> User | None:
         """The account of a normalised address."""
         ...
