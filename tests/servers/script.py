@@ -38,4 +38,4 @@ class Script:
         for setting in found[1].split(";"):
             key, _, value = setting.partition("=")
             changes[key.strip()] = NUMBERS.get(key.strip(), str)(value.strip())
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)  # type: ignore[arg-type]  # any field, read from text

@@ -12,7 +12,7 @@ from application.ports.persistence import JobQueue
 from application.ports.wakeup import Wakeup
 from application.tasks import ended
 from domain.errors import DomainError, StorageUnavailable
-from domain.job import MAX_ATTEMPTS, UNTIL_DONE, Job, JobKind, last_try, retry_delay
+from domain.job import Job, JobKind, last_try, retry_delay
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,7 @@ class WorkOff:
         job = await self.queue.claim(self.worker, self.clock.now(), LEASE, self.doing.keys())
         if job is None:
             return False
-        if (
-            job.attempts > MAX_ATTEMPTS and job.kind not in UNTIL_DONE
-        ):  # it never came back from its last try: it kills whoever does it
+        if last_try(job.kind, job.attempts - 1):  # it never came back from it: it kills whoever does it
             log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
             await self._give_up(job)
             await self.queue.fail(job.id, self.worker, "GivenUp", None)

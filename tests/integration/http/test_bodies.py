@@ -259,7 +259,7 @@ GOOD, KIND = multipart((field("message"), b"Hello"))
     ids=range(22),
 )
 async def test_malformed_multipart(ann: User, content: bytes, kind: str) -> None:
-    answer = await post(ann, "/api/chat/stream", content, None, **{"Content-Type": kind.encode("utf-8")})  # type: ignore[arg-type]
+    answer = await post(ann, "/api/chat/stream", content, None, **{"Content-Type": kind.encode("utf-8")})  # type: ignore[arg-type]  # bytes on purpose
 
     assert refusal(answer) in (BAD_FORM, NO_MESSAGE)
     assert (await ann.house.client.get("/api/health")).status_code == 200

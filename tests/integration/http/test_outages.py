@@ -35,7 +35,7 @@ async def everything_is_closed(ann: User) -> None:
 
     async def tried(method: str, path: str, **options: object) -> None:
         began = time.perf_counter()
-        answer = await client.request(method, path, **options)  # type: ignore[arg-type]
+        answer = await client.request(method, path, **options)  # type: ignore[arg-type]  # whatever httpx takes
         took = time.perf_counter() - began
         assert refusal(answer) == AWAY, path
         assert took < SOON_S, (path, took)

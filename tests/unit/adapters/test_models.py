@@ -203,7 +203,7 @@ async def test_a_little_junk_is_passed_over(client: httpx.AsyncClient, service: 
 async def test_nothing_but_junk_has_failed(
     client: httpx.AsyncClient, service: LlmServiceServer, end: str
 ) -> None:
-    service.script = Script(pieces=[], raw=JUNK[:4], end=end)  # type: ignore[arg-type]
+    service.script = Script(pieces=[], raw=JUNK[:4], end=end)  # type: ignore[arg-type]  # a parameter of the test
 
     with pytest.raises(ModelFailed):
         await said_by(LlmService(client, service.url, idle_s=0.3))
