@@ -14,8 +14,8 @@ ADVISORY_LOCK = 0x7674_7574_6F72  # "vtutor": one migration runner at a time
 def is_full_text(kind: str, table: str | None, name: str | None) -> bool:
     """Whether it belongs to the full-text index: each database has it in its own way, no mapping knows it."""
     if kind == "table":
-        return str(name).startswith("passage_fts")
-    return table == "passage" and (kind, name) in {("column", "search"), ("index", "ix_passage_search")}
+        return str(name).startswith(("passage_fts", "message_fts"))
+    return (kind, name) in {("column", "search"), ("index", f"ix_{table}_search")}
 
 
 def run(connection: Connection) -> None:

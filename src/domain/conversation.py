@@ -35,6 +35,10 @@ class SessionNotFound(NotFound):
     msg = "Session not found"
 
 
+class MessageNotFound(NotFound):
+    msg = "Message not found"
+
+
 class ReplyInProgress(Conflict):
     code = "reply_in_progress"
     msg = "A reply is already being generated in this session"
@@ -55,7 +59,10 @@ class ChatSession:
     created_at: datetime
     updated_at: datetime
     is_favorite: bool = False
-    message_count: int = 0
+    message_count: int = 0  # what is visible of the current branch
+    memory_is_fresh: bool = False  # nothing was heard under the key yet although there were turns
+    summary: str | None = None  # of the current branch, up to and with the message `summary_upto`
+    summary_upto: MessageId | None = None
 
     def check_owner(self, user: UserId) -> None:
         if self.owner != user:
@@ -75,6 +82,10 @@ class Source:
 
 @dataclass(eq=False, kw_only=True)
 class Message:
+    """Something that was said. Nothing is overwritten: a question that is edited and an answer that is
+    generated again become new messages, versions of the first one. A session's current branch is what no
+    other message has superseded."""
+
     id: MessageId = field(init=False)
     session_id: SessionId
     speaker: Speaker
@@ -85,6 +96,20 @@ class Message:
     file_path: str | None = None
     file_id: int | None = None
     sources: list[dict[str, object]] | None = None
+    version_of: MessageId | None = None  # the first version; None: it is the first itself
+    superseded_by: MessageId | None = None
+
+    @property
+    def root(self) -> MessageId:
+        """The first version of what this is a version of."""
+        return self.version_of or self.id
+
+    @property
+    def visible(self) -> bool:
+        """What somebody asked always is; an answer once it has ended with some text."""
+        if self.speaker is Speaker.USER:
+            return True
+        return self.state is not MessageState.STREAMING and bool(self.content)
 
 
 MAX_ID = 2**63 - 1

@@ -12,8 +12,12 @@ class JobKind(StrEnum):
     INDEX_DOCUMENT = "index_document"
     SEND_MAIL = "send_mail"
     ERASE_ACCOUNT = "erase_account"
+    ERASE_FILE = "erase_file"
+    SWEEP_FULL_TEXT = "sweep_full_text"
     EXPORT_ACCOUNT = "export_account"
     EXPIRE_EXPORT = "expire_export"
+    TITLE_SESSION = "title_session"
+    SUMMARISE_SESSION = "summarise_session"
 
 
 class JobState(StrEnum):
@@ -36,7 +40,15 @@ class Job:
 
 
 MAX_ATTEMPTS = 8
-UNTIL_DONE = frozenset({JobKind.SEND_MAIL, JobKind.ERASE_ACCOUNT, JobKind.EXPIRE_EXPORT})  # never given up
+UNTIL_DONE = frozenset(
+    {
+        JobKind.SEND_MAIL,
+        JobKind.ERASE_ACCOUNT,
+        JobKind.ERASE_FILE,
+        JobKind.SWEEP_FULL_TEXT,
+        JobKind.EXPIRE_EXPORT,
+    }
+)  # never given up
 
 
 def last_try(kind: str, attempts: int) -> bool:

@@ -8,6 +8,7 @@ from itertools import groupby
 # Han, kana and their marks: written without blanks, so a word cannot be told from its neighbours.
 CJK = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _CJK_RUN = re.compile(f"[{CJK}]+")
+_ASCII_WORD = re.compile("[a-z0-9]+")
 _CJK_ONLY = re.compile(f"[{CJK}]+\\Z")
 
 _FILLERS = (
@@ -30,6 +31,8 @@ def folded(text: str) -> str:
 def words(text: str) -> list[str]:
     """Every word in order, folded. A run of CJK characters gives its overlapping pairs (a lone one
     itself)."""
+    if text.isascii():  # the same, ten times faster
+        return _ASCII_WORD.findall(text.lower())
     found: list[str] = []
     for is_word, group in groupby(folded(text), _in_word):
         if is_word:

@@ -32,6 +32,11 @@ def runtime_file(data_dir: Path) -> Path:
     return data_dir / "run" / "runtime.json"
 
 
+def metrics_folder(data_dir: Path) -> Path:
+    """Where workers leave what they have counted; made by `serve` if somebody may ask for it."""
+    return data_dir / "run" / "metrics"
+
+
 def write_runtime(data_dir: Path, runtime: Runtime) -> None:
     file = runtime_file(data_dir)
     draft = private_folder(file.parent) / f".runtime.{secrets.token_hex(4)}"
@@ -55,11 +60,14 @@ def read_runtime(data_dir: Path) -> Runtime | None:
 
 
 def resolve(settings: Settings) -> Settings:
-    """The settings with `embedded` replaced by the addresses of the running server. Raises NotRunning."""
-    if not (settings.redis_is_embedded or settings.llm_is_embedded):
+    """The settings with `embedded` replaced by the addresses of the running server. Raises NotRunning where
+    nothing else would do."""
+    if not (settings.redis_is_embedded or settings.runs_model):
         return settings
     runtime = read_runtime(settings.data_dir)
     if runtime is None:
+        if not (settings.redis_is_embedded or settings.llm_is_embedded):
+            return settings
         raise NotRunning(
             f"This needs the parts that run inside the server of {settings.data_dir}: "
             "start `virtual-tutor serve` first, or set REDIS_URL and LLM_URL."
@@ -67,6 +75,8 @@ def resolve(settings: Settings) -> Settings:
     found = settings
     if settings.redis_is_embedded and runtime.redis_url:
         found = replace(found, redis_url=runtime.redis_url)
+    if runtime.llm_url:
+        found = replace(found, embedded_llm=(runtime.llm_url, runtime.llm_api_key or ""))
     if settings.llm_is_embedded and runtime.llm_url:
         found = replace(
             found, llm_url=runtime.llm_url, llm_api_key=runtime.llm_api_key, llm_model=EMBEDDED_MODEL

@@ -14,7 +14,6 @@ from granian.constants import HTTPModes, Interfaces, Loops, TaskImpl
 from granian.log import LogLevels
 
 from adapters.processes.lifeline import die_with_parent
-from adapters.processes.ports import is_free
 from entrypoints.draining import install_drain
 from entrypoints.http.edge import Edge
 from entrypoints.logs import configure_logging
@@ -54,8 +53,6 @@ def listen(settings: Settings) -> None:
         factory=True,
         respawn_failed_workers=True,
         workers_kill_timeout=settings.drain_seconds + SPARE_S,
-        metrics_enabled=_metrics_possible(settings.metrics_port),
-        metrics_port=settings.metrics_port or 9464,
         log_level=LogLevels.warning,
     ).serve(target_loader=create, wrap_loader=False)
 
@@ -68,14 +65,6 @@ def main() -> int:
         return 0  # whoever started us is gone
     listen(settings)
     return 0
-
-
-def _metrics_possible(port: int) -> bool:
-    """A taken port would make the server hang at start: better none than that."""
-    if port and not is_free("127.0.0.1", port):
-        sys.stderr.write(f"METRICS_PORT {port} is taken: this server runs without metrics\n")
-        return False
-    return port != 0
 
 
 if __name__ == "__main__":

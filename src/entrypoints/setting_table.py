@@ -208,10 +208,10 @@ class Settings:
     )
     llm_fallback_urls: tuple[str, ...] = setting(
         "Model",
-        "Further `LLM_URL`s, tried before the first token.",
-        several(url(*LLM_SCHEMES)),
+        "Further `LLM_URL`s, asked in this order when the one before fails before its first word. One of an "
+        "OpenAI-compatible server may bring its own key and model: `openai+https://:KEY@host/v1#MODEL`.",
+        several(embedded_or(url(*LLM_SCHEMES))),
         empty=(),
-        later=True,
     )
     grounding: str = setting(
         "Model",
@@ -220,10 +220,23 @@ class Settings:
         shown="strict with the embedded model, else off",
     )
     http_transport: str = setting(
-        "Model", "How upstream streams are read.", one_of("lean", "stock"), "lean", later=True
+        "Model",
+        "How upstreams are spoken to: `lean` costs less per token, `stock` is httpx as it comes.",
+        one_of("lean", "stock"),
+        "lean",
     )
     auto_title: bool = setting(
-        "Model", "Let the model title a session after the first exchange.", yes_or_no, "false", later=True
+        "Model",
+        "Title a session after the first exchange; never asked of an LLM service, which would remember it.",
+        yes_or_no,
+        "false",
+    )
+    context_tokens: int = setting(
+        "Model",
+        "How much of what was said before is sent along to a model that does not remember it; about four "
+        "letters or one Chinese character make a token. What falls out in front is summarised.",
+        whole(0, 1_000_000),
+        shown="600 with the embedded model, else 2000",
     )
 
     rag_url: str = setting(
@@ -373,6 +386,7 @@ class Settings:
     # not settings, but what reading them found out
     llm_is_embedded: bool
     redis_is_embedded: bool
+    embedded_llm: tuple[str, str] | None = None  # address and key of the embedded model, where that runs
     runtime_dir: Path  # where short-lived sockets belong
     origins: Mapping[str, str]  # setting name -> where its value came from
     warnings: tuple[str, ...]
@@ -380,6 +394,11 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def runs_model(self) -> bool:
+        """Whether the embedded model may be asked, as the first or in another's place."""
+        return self.llm_is_embedded or EMBEDDED in self.llm_fallback_urls
 
     @property
     def rag_is_embedded(self) -> bool:

@@ -40,7 +40,8 @@ def checkout() -> Path | None:
 
 def child_environment(*, secrets: bool, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child process. Without `secrets` it learns none of ours."""
-    hidden = set() if secrets else {name for name, spec in specs() if spec.secret or name.endswith("_URL")}
+    secret = {name for name, spec in specs() if spec.secret or name.endswith(("_URL", "_URLS"))}
+    hidden = set() if secrets else secret
     return {name: value for name, value in os.environ.items() if name not in hidden} | dict(extra or {})
 
 
@@ -141,6 +142,7 @@ class _Reading:
         self._default("UPLOAD_DIR", data / "uploads")
         self._default("STATIC_DIR", data / "static")
         self._default("GROUNDING", "strict" if self.values["LLM_URL"] == EMBEDDED else "off")
+        self._default("CONTEXT_TOKENS", 600 if self.values["LLM_URL"] == EMBEDDED else 2000)
         managers = self.values["AVATAR_MANAGER_URL"]
         if isinstance(managers, tuple) and managers:
             self._default("LIVE_SERVER_URL", f"http://{urlsplit(managers[0]).hostname}:8606")
@@ -172,7 +174,7 @@ class _Reading:
         llm = str(values["LLM_URL"])
         if llm.startswith("openai+") and values["LLM_MODEL"] is None:
             self.problems.append("LLM_MODEL must name the model to ask for when LLM_URL starts with openai+")
-        if llm != EMBEDDED and values["LLM_MODEL_FILE"]:
+        if EMBEDDED not in (llm, *values["LLM_FALLBACK_URLS"]) and values["LLM_MODEL_FILE"]:
             warn("LLM_MODEL_FILE is ignored: LLM_URL names another model server")
         if str(values["DATABASE_URL"]).startswith("sqlite") and (values["WORKERS"] or 1) > 1:
             warn("WORKERS is above 1 with SQLite, which lets one process write at a time; PostgreSQL scales")

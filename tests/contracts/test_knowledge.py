@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 
 import pytest
 
-from adapters.http.client import http_client
 from adapters.http.rag_service import RagService
 from application.ports.knowledge import (
     Erased,
@@ -26,6 +26,7 @@ from tests.fakes.knowledge import FakeKnowledge
 from tests.servers.http import Fault
 from tests.servers.proxy import TcpProxy
 from tests.servers.rag_service import RagServiceServer
+from tests.transports import TRANSPORTS, client_over
 
 ANN, BOB = UserId(7), UserId(8)
 LEAVES = "Leaves are green because chlorophyll reflects green light."
@@ -89,12 +90,12 @@ async def faked() -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def rag_service() -> AsyncIterator[Subject]:
+async def rag_service(transport: str) -> AsyncIterator[Subject]:
     blobs = FakeBlobs()
     async with (
         RagServiceServer() as server,
         TcpProxy(("127.0.0.1", server.port)) as proxy,
-        http_client() as client,
+        client_over(transport) as client,
     ):
 
         def write(file: StoredFile, text: str) -> None:
@@ -115,9 +116,15 @@ async def rag_service() -> AsyncIterator[Subject]:
         yield Subject(knowledge, write, fail, go_away)
 
 
-@pytest.fixture(params=[faked, rag_service], ids=lambda make: make.__name__)
+SUBJECTS: dict[str, Callable[[], AbstractAsyncContextManager[Subject]]] = {
+    "faked": faked,
+    **{f"rag_service-{transport}": partial(rag_service, transport) for transport in TRANSPORTS},
+}
+
+
+@pytest.fixture(params=SUBJECTS)
 async def subject(request: pytest.FixtureRequest) -> AsyncGenerator[Subject]:
-    async with request.param() as made:
+    async with SUBJECTS[request.param]() as made:
         yield made
 
 

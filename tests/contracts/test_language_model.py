@@ -2,22 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
-from adapters.http.client import http_client
 from adapters.http.llm_service import LlmService
 from adapters.http.openai_chat import OpenAiChat
 from application.ports.language_model import (
     NOT_AVAILABLE,
+    ActivationUnsupported,
     LanguageModel,
     Model,
     ModelFailed,
     ModelTimeout,
     ModelUnreachable,
     Prompt,
+    UnknownModel,
 )
 from domain.conversation import MemoryId
 from domain.errors import DomainError
@@ -29,6 +31,7 @@ from tests.servers.models import ModelServer
 from tests.servers.openai_chat import OpenAiChatServer
 from tests.servers.proxy import TcpProxy
 from tests.servers.script import End, Script
+from tests.transports import TRANSPORTS, client_over
 
 PROMPT = Prompt(user=UserId(7), memory=MemoryId(41), system="Be kind.", input="Why are leaves green?")
 IDLE = 0.3
@@ -64,6 +67,9 @@ async def faked() -> AsyncIterator[Subject]:
             model.hold_after = 1 if script.gap else 0
         if script.status != 200 or script.content_type != "text/event-stream":
             model.fails_with, model.fails_after = ModelFailed(), 0
+        if script.status in (429, 503):
+            asked = script.headers.get("retry-after")
+            model.fails_with = ModelUnreachable(retry_after=int(asked) if asked else None)
 
     @asynccontextmanager
     async def go_away() -> AsyncIterator[None]:
@@ -103,8 +109,8 @@ async def served(
 
 
 @asynccontextmanager
-async def llm_service() -> AsyncIterator[Subject]:
-    async with http_client() as client:
+async def llm_service(transport: str) -> AsyncIterator[Subject]:
+    async with client_over(transport) as client:
         server = LlmServiceServer()
         made = served(server, "/chat/stream", "/health", lambda url: LlmService(client, url, idle_s=IDLE))
         async with made as subject:
@@ -112,8 +118,8 @@ async def llm_service() -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def openai_chat() -> AsyncIterator[Subject]:
-    async with http_client() as client:
+async def openai_chat(transport: str) -> AsyncIterator[Subject]:
+    async with client_over(transport) as client:
 
         def make(url: str) -> LanguageModel:
             return OpenAiChat(client, url + "/v1", "small-tutor", "key-1", idle_s=IDLE)
@@ -123,9 +129,16 @@ async def openai_chat() -> AsyncIterator[Subject]:
             yield subject
 
 
-@pytest.fixture(params=[faked, llm_service, openai_chat], ids=lambda make: make.__name__)
+SUBJECTS: dict[str, Callable[[], AbstractAsyncContextManager[Subject]]] = {
+    "faked": faked,
+    **{f"llm_service-{transport}": partial(llm_service, transport) for transport in TRANSPORTS},
+    **{f"openai_chat-{transport}": partial(openai_chat, transport) for transport in TRANSPORTS},
+}
+
+
+@pytest.fixture(params=SUBJECTS)
 async def subject(request: pytest.FixtureRequest) -> AsyncGenerator[Subject]:
-    async with request.param() as made:
+    async with SUBJECTS[request.param]() as made:
         yield made
 
 
@@ -192,7 +205,7 @@ async def test_what_breaks_off_has_failed_and_what_was_said_came_first(subject: 
     assert subject.asked() == 1  # nothing is retried
 
 
-@pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
+@pytest.mark.parametrize("status", [302, 400, 404, 500])
 async def test_a_bad_status_has_failed(subject: Subject, status: int) -> None:
     away = {"location": "http://127.0.0.1:9/elsewhere"}
     subject.play(
@@ -203,6 +216,21 @@ async def test_a_bad_status_has_failed(subject: Subject, status: int) -> None:
         await said_by(subject.model)
 
     assert caught.value.msg == NOT_AVAILABLE
+    assert subject.asked() == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("asked", [None, 7])
+async def test_a_server_that_is_full_is_unreachable_for_as_long_as_it_says(
+    subject: Subject, status: int, asked: int | None
+) -> None:
+    headers = {} if asked is None else {"retry-after": str(asked)}
+    subject.play(Script(status=status, body=b"{}", content_type="application/json", headers=headers))
+
+    with pytest.raises(ModelUnreachable) as caught:
+        await said_by(subject.model)
+
+    assert caught.value.retry_after == asked
     assert subject.asked() == 1
 
 
@@ -316,3 +344,118 @@ async def test_the_models_of_a_server_that_answers_wrongly_are_not_known(subject
     subject.ail(ModelFailed(), Fault(status=500, body=b"{}"))
     with pytest.raises(ModelFailed):
         await subject.model.models()
+
+
+async def test_a_model_is_activated_and_then_the_active_one_or_that_is_not_to_be_had(
+    subject: Subject,
+) -> None:
+    if isinstance(subject.model, FakeLanguageModel):
+        subject.model.listed = [Model("small", active=True), Model("large:8b")]
+    if isinstance(subject.model, OpenAiChat):
+        with pytest.raises(ActivationUnsupported):
+            await subject.model.activate("small-tutor")
+        return
+
+    await subject.model.activate("large:8b")
+    assert [model.name for model in await subject.model.models() if model.active] == ["large:8b"]
+
+    with pytest.raises(UnknownModel) as caught:
+        await subject.model.activate("absent")
+    assert "absent" in str(caught.value.extra["detail"])
+    assert [model.name for model in await subject.model.models() if model.active] == ["large:8b"]
+
+
+# What only a wire can do.
+
+BROKEN = [b"data: {broken\n\n", b"data: \xff\xfe\n\n", b"data: " + b"[" * 5000 + b"\n\n", b"<html>\n"]
+MB = 1024 * 1024
+
+
+@pytest.fixture(params=[name for name in SUBJECTS if name != "faked"])
+async def wired(request: pytest.FixtureRequest) -> AsyncGenerator[Subject]:
+    async with SUBJECTS[request.param]() as made:
+        yield made
+
+
+async def test_a_little_malformed_json_costs_no_answer(wired: Subject) -> None:
+    wired.play(Script(pieces=["a", "b"], raw=BROKEN))
+
+    assert await said_by(wired.model) == ["a", "b"]
+
+
+async def test_much_malformed_json_has_failed(wired: Subject) -> None:
+    wired.play(Script(pieces=["a"], raw=BROKEN * 10, end="hang"))
+
+    with pytest.raises(ModelFailed):
+        await said_by(wired.model)
+    await settled(lambda: wired.open_streams() == 0, 0.2)
+
+
+@pytest.mark.parametrize("prefix", [b"data: ", b"data:"])
+@pytest.mark.parametrize("split", [0, 1])
+async def test_lines_may_end_in_crlf(wired: Subject, prefix: bytes, split: int) -> None:
+    wired.play(Script(pieces=ODD, newline=b"\r\n", prefix=prefix, split=split))
+
+    assert await said_by(wired.model) == ODD
+
+
+async def test_a_reply_that_drips_too_slowly_for_an_event_is_silence(wired: Subject) -> None:
+    wired.play(Script(pieces=["a"], split=1, drip=IDLE / 10))
+
+    async with asyncio.timeout(IDLE * 3):
+        with pytest.raises(ModelTimeout):
+            await said_by(wired.model)
+    await settled(lambda: wired.open_streams() == 0, 0.2)
+
+
+async def test_an_event_of_megabytes_has_failed_before_it_is_read(wired: Subject) -> None:
+    wired.play(Script(pieces=["x" * (16 * MB)], end="hang"))
+
+    async with asyncio.timeout(2):
+        with pytest.raises(ModelFailed):
+            await said_by(wired.model)
+    await settled(lambda: wired.open_streams() == 0, 0.5)
+
+
+async def test_a_text_without_end_has_failed(wired: Subject) -> None:
+    wired.play(Script(pieces=["x" * (MB // 8)] * 1000, end="hang"))
+
+    async with asyncio.timeout(5):
+        with pytest.raises(ModelFailed):
+            await said_by(wired.model)
+    await settled(lambda: wired.open_streams() == 0, 0.5)
+
+
+async def test_the_first_end_mark_counts(wired: Subject) -> None:
+    wired.play(Script(pieces=["a"], end="twice"))
+
+    assert await said_by(wired.model) == ["a"]
+
+
+async def test_an_error_may_come_first(wired: Subject) -> None:
+    wired.play(Script(pieces=[], end="error"))
+
+    with pytest.raises(ModelFailed) as caught:
+        await said_by(wired.model)
+
+    assert "10.0.0.7" not in str(caught.value)
+
+
+async def test_a_broken_reply_disturbs_no_other(wired: Subject) -> None:
+    """Each fault beside a reply that is well."""
+    faults: list[End] = ["eof", "error", "hang", "reset", "open", "twice"]
+    wired.play(Script(pieces=["a"] * 20, gap=0.02))
+    stream = wired.model.stream(PROMPT)
+    said = [await anext(stream)]
+
+    async def listen() -> None:
+        said.extend([piece async for piece in stream])
+
+    well = asyncio.create_task(listen())
+    for end in faults:
+        wired.play(Script(pieces=["a"], end=end))
+        with suppress(ModelFailed, ModelTimeout):
+            await said_by(wired.model)
+
+    await well
+    assert said == ["a"] * 20

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.asyncio import Redis
 from typing_extensions import override
 
@@ -159,11 +161,11 @@ class TestHolding:
         lost, _ = await theirs.claim(ONE)
         await cluster.die("theirs")
         run, _ = await ours.claim(ONE)
-        assert not await theirs.holds(lost)
+        assert await theirs.lost([lost]) == [lost]
         await theirs.bind(lost, OTHER)
         await theirs.release(lost)
         assert await ours.of(ONE) == (run, True)
-        assert await ours.holds(run)
+        assert await ours.lost([run]) == []
 
     async def test_a_flushed_store_is_told_again_who_answers(
         self, cluster: Cluster, ours: Runs, theirs: Runs
@@ -172,7 +174,7 @@ class TestHolding:
         run = await ours.bind(run, QUESTION)
         await cluster.flush()
         assert await ours.of(ONE) is None
-        assert await ours.holds(run)
+        assert await ours.lost([run]) == []
         assert await theirs.of(ONE) == (run, True)
 
     async def test_after_a_flush_the_first_to_claim_holds_it(
@@ -182,7 +184,24 @@ class TestHolding:
         await cluster.flush()
         theirs_now, _ = await theirs.claim(ONE)
         assert theirs_now.fence > run.fence
-        assert not await ours.holds(run)
+        assert await ours.lost([run]) == [run]
+
+    async def test_many_are_asked_about_in_one_go(self, cluster: Cluster, ours: Runs, theirs: Runs) -> None:
+        runs = [(await ours.claim(SessionId(n)))[0] for n in range(1, 31)]
+        runs = [await ours.bind(run, MessageId(run.session + 100)) for run in runs]
+        await cluster.flush()
+        taken = runs[::7]
+        for run in taken:
+            await theirs.claim(run.session)
+        assert await ours.lost(runs) == taken
+        for run in runs:
+            found = await ours.of(run.session)
+            assert found is not None
+            assert found[1]
+            assert (found[0] == run) is (run not in taken)
+
+    async def test_none_are_asked_about_for_nothing(self, ours: Runs) -> None:
+        assert await ours.lost([]) == []
 
 
 class TestReleasing:
@@ -218,6 +237,92 @@ class TestLogs:
         assert await logs.read(MessageId(7)) == [b"one", b"two", b"three", b"four"]
         assert await logs.read(MessageId(7), after=2) == [b"three", b"four"]
 
+    async def test_a_second_try_may_carry_more_or_less(self, logs: ReplyLogs) -> None:
+        """After an answer that never came nobody knows what arrived."""
+        id = MessageId(7)
+        for first, frames in (
+            (1, [b"1", b"2"]),
+            (1, [b"1", b"2", b"3"]),
+            (2, [b"2"]),
+            (3, [b"3", b"4", b"5"]),
+        ):
+            assert not await logs.append([Batch(id, first, frames)])
+        for after in range(6):
+            assert list(await logs.read(id, after)) == [b"1", b"2", b"3", b"4", b"5"][after:]
+
+    @given(st.lists(st.tuples(st.integers(0, 20), st.integers(1, 8)), max_size=12))
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    async def test_however_often_the_same_is_added_it_is_read_once(
+        self, logs: ReplyLogs, tries: list[tuple[int, int]]
+    ) -> None:
+        await logs.forget([QUESTION])
+        whole = [str(n).encode() for n in range(1, 30)]
+        there = 0
+        for begins, length in tries:
+            first = min(begins, there)
+            assert not await logs.append([Batch(QUESTION, first + 1, whole[first : first + length])])
+            there = max(there, first + length)
+            assert list(await logs.read(QUESTION)) == whole[:there]
+            assert list(await logs.read(QUESTION, begins)) == whole[begins:there]
+
+    async def test_whose_beginning_is_gone_are_told_and_take_nothing(self, logs: ReplyLogs) -> None:
+        await logs.append([Batch(OTHER, 1, [b"x"])])
+        gone = await logs.append([Batch(QUESTION, 3, [b"3"]), Batch(OTHER, 2, [b"y"])])
+        assert set(gone) == {QUESTION}
+        assert list(await logs.read(QUESTION)) == []
+        assert list(await logs.read(OTHER)) == [b"x", b"y"]
+        assert not await logs.append([Batch(QUESTION, 1, [b"1", b"2", b"3"])])
+        assert list(await logs.read(QUESTION)) == [b"1", b"2", b"3"]
+
+    async def test_take_nothing_behind_the_end(self, logs: ReplyLogs) -> None:
+        """Who took a worker for dead ended the reply; the worker was only asleep, and goes on."""
+        await logs.append([Batch(QUESTION, 1, [b"1", b"2"])])
+        await logs.append([Batch(QUESTION, 3, [b"error", b"complete"], ends=True)])
+        for late in (
+            Batch(QUESTION, 3, [b"3"]),
+            Batch(QUESTION, 3, [b"3", b"4", b"5", b"6"]),
+            Batch(QUESTION, 5, [b"5"]),
+            Batch(QUESTION, 3, [b"3", b"finished", b"complete"], ends=True),
+        ):
+            assert not await logs.append([late])
+        assert list(await logs.read(QUESTION)) == [b"1", b"2", b"error", b"complete"]
+        assert list(await logs.read(QUESTION, 3)) == [b"complete"]
+        assert list(await logs.read(QUESTION, 4)) == []
+        assert await logs.news({QUESTION: 4}) == {}
+
+    async def test_the_end_told_twice_is_one_end(self, logs: ReplyLogs) -> None:
+        for _ in range(2):
+            assert not await logs.append([Batch(QUESTION, 1, [b"1", b"finished", b"complete"], ends=True)])
+        assert list(await logs.read(QUESTION)) == [b"1", b"finished", b"complete"]
+
+    async def test_news_of_many_come_in_one_go(self, logs: ReplyLogs) -> None:
+        assert await logs.news({}) == {}
+        await logs.append([Batch(MessageId(n), 1, [b"a", b"b"]) for n in range(1, 51)])
+        found = await logs.news({MessageId(n): n % 4 for n in range(1, 61)})
+        assert {id: list(fresh) for id, fresh in found.items()} == {
+            MessageId(n): [b"a", b"b"][n % 4 :] for n in range(1, 51) if n % 4 < 2
+        }
+
+    async def test_remember_under_which_numbers_an_end_was_told(self, logs: ReplyLogs) -> None:
+        await logs.tell_end(QUESTION, 4)
+        await logs.tell_end(QUESTION, 6)
+        told = [n for n in range(10) if await logs.end_was_told(QUESTION, n)]
+        assert told == [4, 6]
+        assert not await logs.end_was_told(OTHER, 4)
+
+    async def test_that_are_forgotten_leave_nothing(self, logs: ReplyLogs) -> None:
+        assert await logs.forget([]) == 0
+        await logs.append([Batch(QUESTION, 1, [b"1"], ends=True), Batch(OTHER, 1, [b"1"])])
+        await logs.tell_end(QUESTION, 1)
+        await logs.tell_end(MessageId(404), 1)
+        assert await logs.forget([QUESTION, QUESTION, MessageId(404)]) == 1
+        assert list(await logs.read(QUESTION)) == []
+        assert not await logs.end_was_told(QUESTION, 1)
+        assert not await logs.end_was_told(MessageId(404), 1)
+        assert list(await logs.read(OTHER)) == [b"1"]
+        assert not await logs.append([Batch(QUESTION, 1, [b"anew"])])
+        assert list(await logs.read(QUESTION)) == [b"anew"]
+
     async def test_are_kept_for_a_while_after_the_end(self, logs: ReplyLogs) -> None:
         await logs.append([Batch(QUESTION, 1, [b"{}"])])
         await logs.expire(QUESTION)
@@ -240,9 +345,45 @@ class TestInRedis:
         await logs.expire(QUESTION)
         assert 590 < await redis.ttl("chat:events:7") <= 600
 
-    async def test_a_copy_that_missed_its_beginning_expires_too(self, redis: Redis) -> None:
+    async def test_what_is_added_prolongs_nothing(self, redis: Redis) -> None:
+        """A copy that nobody ever ends is gone an hour after its beginning."""
+        logs = RedisReplyLogs(redis)
+        await logs.append([Batch(QUESTION, 1, [b"{}"])])
+        await redis.expire("chat:events:7", 100)
+        await logs.append([Batch(QUESTION, 2, [b"{}"])])
+        assert await redis.ttl("chat:events:7") <= 100
+
+    async def test_a_copy_that_missed_its_beginning_is_none(self, redis: Redis) -> None:
         await RedisReplyLogs(redis).append([Batch(QUESTION, 5, [b"{}"])])  # a flush took the rest
-        assert await redis.ttl("chat:events:7") > 0
+        assert await redis.keys() == []
+
+    async def test_a_copy_with_a_gap_is_read_up_to_the_gap(self, redis: Redis) -> None:
+        logs = RedisReplyLogs(redis)
+        await logs.append([Batch(QUESTION, 1, [b"1", b"2"])])
+        await logs.append([Batch(QUESTION, 4, [b"4"])])
+        await logs.append([Batch(QUESTION, 5, [b"5", b"complete"], ends=True)])
+        assert await logs.read(QUESTION) == [b"1", b"2"]
+        assert await logs.read(QUESTION, 2) == []
+        assert await logs.read(QUESTION, 3) == [b"4", b"5", b"complete"]
+
+    async def test_that_an_end_was_told_is_known_for_ten_minutes(self, redis: Redis) -> None:
+        logs = RedisReplyLogs(redis)
+        await logs.tell_end(QUESTION, 3)
+        assert 590 < await redis.ttl("chat:ends:7") <= 600
+        await logs.append([Batch(QUESTION, 1, [b"{}"])])
+        assert await logs.forget([QUESTION]) == 1
+        assert await redis.keys() == []
+
+    async def test_keeping_runs_alive_prolongs_them(self, redis: Redis) -> None:
+        runs = RedisRuns(redis, "ours")
+        run, _ = await runs.claim(ONE)
+        run = await runs.bind(run, QUESTION)
+        await redis.expire("chat:run:1", 100)
+        assert await runs.lost([run]) == []
+        assert await redis.ttl("chat:run:1") > 3590
+        await redis.delete("chat:run:1")
+        assert await runs.lost([run]) == []
+        assert await redis.ttl("chat:run:1") > 3590
 
     async def test_a_worker_beats_until_it_ends(self, redis: Redis, valkey: Valkey) -> None:
         with heartbeat(valkey.url, "w"):
@@ -264,12 +405,16 @@ class TestOutage:
         for ask in (
             runs.claim(ONE),
             runs.bind(run, QUESTION),
-            runs.holds(run),
+            runs.lost([run]),
             runs.release(run),
             runs.of(ONE),
             logs.append([Batch(QUESTION, 1, [b"{}"])]),
             logs.read(QUESTION),
+            logs.news({QUESTION: 0}),
             logs.expire(QUESTION),
+            logs.tell_end(QUESTION, 1),
+            logs.end_was_told(QUESTION, 1),
+            logs.forget([QUESTION]),
         ):
             with pytest.raises(StorageUnavailable):
                 await ask

@@ -1,10 +1,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from itertools import count
 
 from typing_extensions import override
 
-from application.ports.language_model import LanguageModel, Model, Prompt
+from application.ports.language_model import LanguageModel, Model, Prompt, UnknownModel
 from domain.errors import DomainError
 
 
@@ -18,6 +19,7 @@ class FakeLanguageModel(LanguageModel):
 
     def __init__(self, *pieces: str, name: str = "fake model") -> None:
         self.name = name
+        self.remembers = False
         self.pieces: list[str] = list(pieces) or ["Hello", ", ", "world", "."]
         self.fails_with: DomainError | None = None
         self.fails_after: int | None = None
@@ -67,3 +69,10 @@ class FakeLanguageModel(LanguageModel):
         if self.unwell:
             raise self.unwell
         return self.listed
+
+    @override
+    async def activate(self, model: str) -> str | None:
+        if model not in [one.name for one in self.listed]:
+            raise UnknownModel(f"no model {model}")
+        self.listed = [replace(one, active=one.name == model) for one in self.listed]
+        return None

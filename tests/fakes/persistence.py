@@ -16,10 +16,12 @@ from application.ports.persistence import (
     Account,
     ActionLog,
     Actor,
+    Context,
     Credentials,
     Exports,
     FileLine,
     Files,
+    FoundLine,
     Inbox,
     JobQueue,
     Jobs,
@@ -30,12 +32,16 @@ from application.ports.persistence import (
     Notifications,
     ProfileCard,
     Reading,
+    ReplyRecord,
     SessionLine,
     Sessions,
+    Settled,
     Shelf,
     Target,
+    Told,
     TutorRequests,
     Users,
+    VersionLine,
     Work,
     WorkFactory,
 )
@@ -54,6 +60,7 @@ from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind, JobState
 from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import DEFAULT_PICTURE, EmailTaken, Role, Status, User, UserId
+from domain.words import index_text, words
 
 
 @dataclass(slots=True)
@@ -354,6 +361,31 @@ class _Sessions(Sessions):
         return self.work.tables.sessions.get(id)
 
     @override
+    async def hold(self, id: SessionId) -> ChatSession | None:
+        return await self.get(id)
+
+    @override
+    async def renew_memory(self, id: SessionId, memory: MemoryId) -> None:
+        if session := await self.get(id):
+            session.memory, session.memory_is_fresh = memory, True
+
+    @override
+    async def heard(self, id: SessionId) -> None:
+        if session := await self.get(id):
+            session.memory_is_fresh = False
+
+    @override
+    async def remove(self, id: SessionId) -> None:
+        await self.work.pause()
+        tables = self.work.tables
+        messages = {m.id for m in tables.messages.values() if m.session_id == id}
+        _drop(tables.messages, lambda m: m.id in messages)
+        _drop(tables.sessions, lambda s: s.id == id)
+        for file in tables.files.values():
+            file.message_id = None if file.message_id in messages else file.message_id
+            file.session_id = None if file.session_id == id else file.session_id
+
+    @override
     async def newest_of(self, owner: UserId, since: datetime) -> ChatSession | None:
         await self.work.pause()
         mine = [s for s in self.work.tables.sessions.values() if s.owner == owner and s.updated_at >= since]
@@ -383,13 +415,57 @@ class _Messages(Messages):
     @override
     async def settle(
         self, id: MessageId, state: MessageState, content: str, sources: list[dict[str, object]] | None
-    ) -> bool:
+    ) -> Settled | None:
         await self.work.pause()
-        message = self.work.tables.messages.get(id)
+        messages = self.work.tables.messages
+        message = messages.get(id)
         if message is None or message.state is not MessageState.STREAMING:
-            return False
+            return None
         message.state, message.content, message.sources = state, content, sources
-        return True
+        if not content or message.superseded_by is not None:
+            return Settled(0)
+        return Settled(
+            1 - self._supersede((m for m in messages.values() if m.root == message.root and m.id < id), id)
+        )
+
+    @override
+    async def supersede_from(self, first: MessageId, by: MessageId) -> int:
+        await self.work.pause()
+        session = self.work.tables.messages[by].session_id
+        return self._supersede((m for m in self._branch(session) if m.id >= first and m.id != by), by)
+
+    def _branch(self, session: SessionId) -> list[Message]:
+        return [
+            m
+            for m in self.work.tables.messages.values()
+            if m.session_id == session and m.superseded_by is None
+        ]
+
+    def _supersede(self, which: Iterable[Message], by: MessageId) -> int:
+        gone = [message for message in which if message.superseded_by is None]
+        for message in gone:
+            message.superseded_by = by
+            session = self.work.tables.sessions[message.session_id]
+            if session.summary_upto is not None and session.summary_upto >= message.id:
+                session.summary = session.summary_upto = None
+        return sum(message.visible for message in gone)
+
+    @override
+    async def last_exchange(self, session: SessionId) -> tuple[Message, Message | None] | None:
+        await self.work.pause()
+        question = answer = None
+        for message in self._branch(session):
+            if message.speaker is Speaker.USER and message.file_type is None:
+                question, answer = message, None
+            elif message.speaker is Speaker.ASSISTANT and message.visible:
+                answer = message
+        return None if question is None else (question, answer)
+
+    @override
+    async def replies_in(self, session: SessionId) -> Sequence[MessageId]:
+        await self.work.pause()
+        messages = self.work.tables.messages.values()
+        return [m.id for m in messages if m.session_id == session and m.speaker is Speaker.ASSISTANT]
 
     @override
     async def streaming(self) -> Sequence[Message]:
@@ -447,6 +523,12 @@ class _Files(Files):
         await self.work.pause()
         if file := self.work.tables.files.get(id):
             file.rag_status, file.rag_error = status, error
+
+    @override
+    async def of_session(self, session: SessionId) -> Sequence[StoredFile]:
+        await self.work.pause()
+        files = self.work.tables.files.values()
+        return [f for f in files if f.session_id == session and not f.public and f.deleted_at is None]
 
     @override
     async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
@@ -715,22 +797,79 @@ class FakeReading(Reading):
         found = self._tables.sessions.get(session)
         if found is None or found.owner != owner:
             return None
-        lines = [
-            MessageLine(
-                id=message.id,
-                role=message.speaker,
-                content=message.content,
-                created_at=message.created_at,
-                file_type=message.file_type,
-                file_path=message.file_path,
-                file_id=None if message.file_id is None else FileId(message.file_id),
-                interrupted=message.state in (MessageState.INTERRUPTED, MessageState.FAILED),
-                sources=deepcopy(message.sources),
-            )
+        return [_message(message) for message in self._branch(session, before)][-limit:]
+
+    def _branch(self, session: SessionId, before: MessageId | None) -> list[Message]:
+        return [
+            message
             for message in self._tables.messages.values()
-            if message.session_id == session and (before is None or message.id < before) and _visible(message)
+            if message.session_id == session
+            and (before is None or message.id < before)
+            and message.superseded_by is None
+            and message.visible
         ]
-        return lines[-limit:]
+
+    @override
+    async def owns(self, owner: UserId, session: SessionId) -> bool:
+        found = self._tables.sessions.get(session)
+        return found is not None and found.owner == owner
+
+    @override
+    async def turns(self, session: SessionId, before: MessageId | None, most: int) -> Context:
+        found = self._tables.sessions.get(session)
+        if found is None:
+            return Context()
+        said = [Told(m.id, m.speaker, m.content or "") for m in self._branch(session, before) if _is_text(m)]
+        return Context(said[-most:], found.summary, found.summary_upto)
+
+    @override
+    async def versions(self, owner: UserId, message: MessageId) -> Sequence[VersionLine] | None:
+        asked = self._of(owner, message)
+        if asked is None:
+            return None
+        seen = [m for m in self._tables.messages.values() if m.visible]
+        return [
+            VersionLine(
+                _message(version),
+                version.superseded_by is None,
+                [
+                    _message(m)
+                    for m in seen
+                    if m.superseded_by == version.superseded_by is not None
+                    and m.id > version.id
+                    and m.root != version.root
+                ],
+            )
+            for version in seen
+            if version.root == asked.root
+        ]
+
+    @override
+    async def reply(self, owner: UserId, message: MessageId) -> ReplyRecord | None:
+        found = self._of(owner, message)
+        if found is None or found.speaker is not Speaker.ASSISTANT:
+            return None
+        return ReplyRecord(found.session_id, found.state, found.content or "", deepcopy(found.sources))
+
+    def _of(self, owner: UserId, message: MessageId) -> Message | None:
+        found = self._tables.messages.get(message)
+        if found is None or self._tables.sessions[found.session_id].owner != owner:
+            return None
+        return found
+
+    @override
+    async def search(
+        self, owner: UserId, wanted: Sequence[str], limit: int, offset: int
+    ) -> Listed[FoundLine]:
+        his = [session for session in self._tables.sessions.values() if session.owner == owner]
+        found = [
+            FoundLine(session.id, session.title, m.id, m.speaker, m.content, m.created_at)
+            for session in his
+            for m in self._branch(session.id, None)
+            if m.content and wanted and _has_words(m.content, wanted)
+        ]
+        found.sort(key=lambda line: -line.message)
+        return Listed(len(found), found[offset : offset + limit])
 
     @override
     async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
@@ -791,6 +930,24 @@ class FakeReading(Reading):
         return message.content if message else None
 
 
-def _visible(message: Message) -> bool:
-    ended = message.state is not MessageState.STREAMING and bool(message.content)
-    return message.speaker is Speaker.USER or ended
+def _message(message: Message) -> MessageLine:
+    return MessageLine(
+        id=message.id,
+        role=message.speaker,
+        content=message.content,
+        created_at=message.created_at,
+        file_type=message.file_type,
+        file_path=message.file_path,
+        file_id=None if message.file_id is None else FileId(message.file_id),
+        interrupted=message.state in (MessageState.INTERRUPTED, MessageState.FAILED),
+        sources=deepcopy(message.sources),
+    )
+
+
+def _is_text(message: Message) -> bool:
+    return bool(message.content) and message.file_type is None
+
+
+def _has_words(content: str, wanted: Sequence[str]) -> bool:
+    there = words(index_text(content))
+    return all(any(word.startswith(one) for word in there) for one in wanted)

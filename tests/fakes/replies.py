@@ -1,7 +1,7 @@
 """What workers share about running replies, in memory: any number of workers, which may die."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
@@ -66,10 +66,11 @@ class FakeRuns(Runs):
         return bound
 
     @override
-    async def holds(self, run: Run) -> bool:
+    async def lost(self, runs: Sequence[Run]) -> Sequence[Run]:
         await self.cluster.reach()
-        self.cluster.runs.setdefault(run.session, run)
-        return self._is_ours(run)
+        for run in runs:
+            self.cluster.runs.setdefault(run.session, run)
+        return [run for run in runs if not self._is_ours(run)]
 
     @override
     async def release(self, run: Run) -> None:
@@ -83,6 +84,12 @@ class FakeRuns(Runs):
         held = self.cluster.runs.get(session)
         return None if held is None else (held, held.worker in self.cluster.alive)
 
+    @override
+    async def of_all(self, sessions: Sequence[SessionId]) -> Mapping[SessionId, tuple[Run, bool]]:
+        await self.cluster.reach()
+        held = {session: self.cluster.runs[session] for session in sessions if session in self.cluster.runs}
+        return {session: (run, run.worker in self.cluster.alive) for session, run in held.items()}
+
     def _is_ours(self, run: Run) -> bool:
         held = self.cluster.runs.get(run.session)
         return held is not None and held.fence == run.fence
@@ -92,27 +99,39 @@ class FakeRuns(Runs):
 class FakeReplyLogs(ReplyLogs):
     """The copies of replies; `appends` counts round trips."""
 
-    kept: dict[MessageId, list[tuple[int, bytes]]] = field(default_factory=dict)
+    kept: dict[MessageId, list[bytes]] = field(default_factory=dict)
     expiring: set[MessageId] = field(default_factory=set)
+    ended: set[MessageId] = field(default_factory=set)
+    ends: set[tuple[MessageId, int]] = field(default_factory=set)
     appends: int = 0
     down: bool = False
 
     @override
-    async def append(self, batches: Sequence[Batch]) -> None:
+    async def append(self, batches: Sequence[Batch]) -> Collection[MessageId]:
         self._reachable()
         self.appends += 1
+        gone: set[MessageId] = set()
         for batch in batches:
-            self.kept.setdefault(batch.message, []).extend(enumerate(batch.events, batch.first))
+            if batch.first > 1 and batch.message not in self.kept:
+                gone.add(batch.message)
+                continue
+            log = self.kept.setdefault(batch.message, [])
+            if batch.message not in self.ended and batch.first <= len(log) + 1:
+                log += batch.frames[len(log) + 1 - batch.first :]
+            if batch.ends:
+                self.ended.add(batch.message)
+        return gone
 
     @override
     async def read(self, message: MessageId, after: int = 0) -> Sequence[bytes]:
         self._reachable()
-        events: list[bytes] = []
-        for n, event in self.kept.get(message, []):
-            if n > after:
-                events.append(event)
-                after = n
-        return events
+        return self.kept.get(message, [])[after:]
+
+    @override
+    async def news(self, seen: Mapping[MessageId, int]) -> Mapping[MessageId, Sequence[bytes]]:
+        self._reachable()
+        found = {message: self.kept.get(message, [])[after:] for message, after in seen.items()}
+        return {message: fresh for message, fresh in found.items() if fresh}
 
     @override
     async def expire(self, message: MessageId) -> None:
@@ -120,9 +139,27 @@ class FakeReplyLogs(ReplyLogs):
         self.expiring.add(message)
 
     @override
+    async def tell_end(self, message: MessageId, n: int) -> None:
+        self._reachable()
+        self.ends.add((message, n))
+
+    @override
+    async def end_was_told(self, message: MessageId, n: int) -> bool:
+        self._reachable()
+        return (message, n) in self.ends
+
+    @override
     async def forget(self, messages: Sequence[MessageId]) -> int:
         self._reachable()
+        self.ended.difference_update(messages)
+        self.ends = {(message, n) for message, n in self.ends if message not in messages}
         return sum(self.kept.pop(message, None) is not None for message in set(messages))
+
+    def flush(self) -> None:
+        """Everything is forgotten."""
+        self.kept.clear()
+        self.ended.clear()
+        self.ends.clear()
 
     def _reachable(self) -> None:
         if self.down:

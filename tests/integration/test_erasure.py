@@ -14,7 +14,7 @@ from PIL import Image
 from redis import Redis
 
 from tests.conftest import Valkey
-from tests.integration.house import PASSWORD, House, User, a_house
+from tests.integration.house import PASSWORD, House, Told, User, a_house
 from tests.integration.http.staff import ROOT, call, staff
 from tests.integration.http.staff import id_of as staff_id_of
 from tests.integration.leaving import leave, no_pause, receipt, redis_url_of
@@ -62,7 +62,13 @@ async def lived_in(house: House, folder: Path, email: str = ANN) -> User:
     Image.new("RGB", (8, 8), "red").save(picture, "PNG")
     uploaded = await user.upload(file)
     assert uploaded.json()["rag_indexed"] is True, uploaded.text
-    assert (await user.ask(f"How large was the {CANARY}?")).kinds[-1] == "complete"
+    told = await user.ask(f"How large was the {CANARY}?")
+    again = await user.post(f"/api/chat/{told.session}/regenerate")
+    (question, *_) = await user.messages(told.session)
+    edit = f"/api/chat/{told.session}/messages/{question['id']}/edit"
+    edited = await user.post(edit, data={"message": f"How old was the {CANARY}?"})
+    for answer in (told.response, again, edited):
+        assert Told.from_response(answer).kinds[-1] == "complete"
     for path, sent in (
         ("/api/user/profile", {"json": {"full_name": CANARY, "bio": CANARY}}),
         ("/api/user/avatar", {"files": {"avatar": ("me.png", picture.getvalue())}}),

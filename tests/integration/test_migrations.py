@@ -11,6 +11,10 @@ from sqlalchemy import inspect, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.sql import mapping, migrate
+from domain.conversation import SessionId
+from domain.user import UserId
+from domain.words import words
+from tests.contracts.stores import sql_store
 from tests.fresh_database import fresh_database
 
 EXPECTED = set(mapping.mapper.metadata.tables)
@@ -30,7 +34,9 @@ async def tables(url: str) -> set[str]:
     async with engine.connect() as connection:
         names: list[str] = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     await engine.dispose()
-    return {name for name in names if not name.startswith("passage_fts")} - {"alembic_version"}
+    return {name for name in names if not name.startswith(("passage_fts", "message_fts"))} - {
+        "alembic_version"
+    }
 
 
 async def sql(url: str, statement: str) -> None:
@@ -89,3 +95,51 @@ async def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
         await asyncio.to_thread(migrate.upgrade, url)
     assert await tables(url) == EXPECTED
     assert not await migrate.is_current(url)
+
+
+SAID = (
+    "INSERT INTO llm_session (id) VALUES (1)",
+    'INSERT INTO "user" (id, email, password_hash, created_at)'
+    " VALUES (1, 'ann@example.org', 'x', '2026-01-01 00:00:00')",
+    "INSERT INTO session (id, llm_session_id, user_id, title, created_at, updated_at, message_count)"
+    " VALUES (1, 1, 1, 'Cells', '2026-01-01 00:00:00', '2026-01-01 00:00:00', 2)",
+    "INSERT INTO message (id, session_id, role, content, state, created_at)"
+    " VALUES (1, 1, 'user', '细胞膜 or Osmosis?', 'final', '2026-01-01 00:00:00')",
+    "INSERT INTO message (id, session_id, role, content, state, created_at)"
+    " VALUES (2, 1, 'assistant', '', 'failed', '2026-01-01 00:00:00')",
+    "INSERT INTO message (id, session_id, role, content, state, created_at)"
+    " VALUES (3, 1, 'user', NULL, 'final', '2026-01-01 00:00:00')",
+)
+
+
+async def test_what_was_said_before_branches_is_the_current_branch_and_can_be_found(url: str) -> None:
+    await asyncio.to_thread(migrate.upgrade, url, "0002")
+    for statement in SAID:
+        await sql(url, statement)
+    await asyncio.to_thread(migrate.upgrade, url)
+
+    async with sql_store(url) as store:
+        owner, session = UserId(1), SessionId(1)
+        lines = await store.reading.messages(owner, session, 10, None)
+        assert lines is not None
+        assert [line.id for line in lines] == [1, 3]
+        for query in ("osmo", "胞膜"):
+            found = await store.reading.search(owner, words(query), 10, 0)
+            assert [line.message for line in found.items] == [1], query
+        async with store.work() as w:
+            kept = await w.sessions.get(session)
+            question = await w.messages.last_exchange(session)
+        assert kept is not None
+        assert (kept.memory_is_fresh, kept.summary, kept.summary_upto, kept.message_count) == (
+            False,
+            None,
+            None,
+            2,
+        )
+        assert question is not None
+
+    await asyncio.to_thread(command.downgrade, migrate.config(url), "0002")
+    await sql(url, "UPDATE message SET content = 'still there' WHERE id = 1")
+    await asyncio.to_thread(migrate.upgrade, url)
+    async with sql_store(url) as store:
+        assert (await store.reading.search(owner, ["still"], 10, 0)).total == 1

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -188,15 +187,6 @@ async def test_a_taken_port_is_said_at_once(tmp_path: Path, slow_llm: LlmService
 
         assert other.returncode == 1
         assert f"Port {port} on 127.0.0.1 cannot be used" in other.stderr
-
-
-async def test_a_taken_metrics_port_costs_a_warning_only(tmp_path: Path, slow_llm: LlmServiceServer) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        async with served(tmp_path, LLM_URL=slow_llm.url, METRICS_PORT=str(port)) as one:
-            assert (await one.house.client.get("/api/health/ready")).status_code == 200
-            log = tmp_path / "data" / "logs" / "server.log"
-            assert log.read_text().count(f"METRICS_PORT {port} is taken") == 1
 
 
 def test_a_database_that_cannot_be_prepared_ends_the_start(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,10 @@ from dishka import Provider, Scope
 from redis import Redis
 from typing_extensions import override
 
+from adapters.redis.calls import RedisCalls
 from adapters.redis.client import connect
-from adapters.redis.stops import RedisStopOrders
-from application.ports.stops import StopOrders
+from application.ports.calls import Call, Calls, Stopped, StopUser
+from domain.conversation import MessageId, SessionId
 from domain.user import UserId
 from entrypoints.admin import create_admin
 from tests.conftest import Valkey
@@ -173,33 +174,50 @@ async def test_others_are_left_alone(workers: Workers) -> None:
     assert "interrupted" not in told.last
 
 
-class HardOfHearing(StopOrders):
-    """Misses the first order, as a worker does whose line is down just then."""
+class HardOfHearing(Calls):
+    """Misses the first order to stop a user, as a worker does whose line is down just then."""
 
-    def __init__(self, stops: StopOrders) -> None:
-        self.stops = stops
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
         self.missed: list[UserId] = []
 
     @override
     async def stop_user(self, user: UserId) -> None:
-        await self.stops.stop_user(user)
+        await self.calls.stop_user(user)
 
     @override
-    async def orders(self) -> AsyncGenerator[UserId]:
-        async with aclosing(self.stops.orders()) as orders:
-            async for user in orders:
-                if self.missed:
-                    yield user
-                self.missed.append(user)
+    async def stop_unread(self, session: SessionId) -> None:
+        await self.calls.stop_unread(session)
+
+    @override
+    async def followed(self, messages: Sequence[MessageId]) -> None:
+        await self.calls.followed(messages)
+
+    @override
+    async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:
+        return await self.calls.stop_session(session, within_s)
+
+    @override
+    async def confirm(self, order: str, stopped: Stopped) -> None:
+        await self.calls.confirm(order, stopped)
+
+    @override
+    async def heard(self) -> AsyncGenerator[Call]:
+        async with aclosing(self.calls.heard()) as heard:
+            async for call in heard:
+                if isinstance(call, StopUser) and not self.missed:
+                    self.missed.append(call.user)
+                else:
+                    yield call
 
 
 async def test_an_order_that_a_worker_missed_is_given_again_by_the_erasure(
     tmp_path: Path, redis: Redis, valkey: Valkey, llm: LlmServiceServer
 ) -> None:
     async with connect(valkey.url) as one, connect(valkey.url) as other:
-        deaf = HardOfHearing(RedisStopOrders(one, other))
+        deaf = HardOfHearing(RedisCalls(one, other))
         override_ = Provider(scope=Scope.APP)
-        override_.provide(lambda: deaf, provides=StopOrders, override=True)
+        override_.provide(lambda: deaf, provides=Calls, override=True)
         async with a_house(tmp_path, override_, REDIS_URL=valkey.url, LLM_URL=llm.url) as house:
             ann = await house.user(ANN)
             id = (await ann.get("/api/user/profile")).json()["id"]

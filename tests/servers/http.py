@@ -89,14 +89,14 @@ class Exchange:
         self._head(200, {"content-type": content_type, "transfer-encoding": "chunked", **(headers or {})})
         await self._writer.drain()
 
-    async def send(self, data: bytes, split: int = 0) -> None:
-        """A piece of the stream, as one HTTP chunk or as many of `split` bytes."""
+    async def send(self, data: bytes, split: int = 0, drip: float = 0.0) -> None:
+        """A piece of the stream, as one HTTP chunk or as many of `split` bytes, `drip` seconds apart."""
         for at in range(0, len(data), split or len(data) or 1):
             piece = data[at : at + split] if split else data
             self._writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             await self._writer.drain()
             if split:
-                await asyncio.sleep(0)
+                await asyncio.sleep(drip)
 
     async def end(self) -> None:
         self._writer.write(b"0\r\n\r\n")

@@ -40,7 +40,7 @@ class ModelServer(HttpServer):
             for event in events:
                 data = event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False).encode()
                 line = script.prefix + data + script.newline * 2
-                await exchange.send(line, script.split)
+                await exchange.send(line, script.split, script.drip)
 
         await tell(self.opening())
         await self._say(text, script, exchange, tell)
@@ -58,8 +58,8 @@ class ModelServer(HttpServer):
             await self._verbatim(script, exchange)
 
     async def _end(self, script: Script, exchange: Exchange, tell: Tell) -> None:
-        if script.end in ("mark", "open"):
-            await tell(self.closing())
+        if script.end in ("mark", "twice", "open"):
+            await tell([*self.closing()] * (2 if script.end == "twice" else 1))
         elif script.end == "error":
             await tell([self.error()])
         if script.end in ("open", "hang"):
@@ -71,4 +71,4 @@ class ModelServer(HttpServer):
 
     async def _verbatim(self, script: Script, exchange: Exchange) -> None:
         for line in script.raw:
-            await exchange.send(line, script.split)
+            await exchange.send(line, script.split, script.drip)

@@ -11,6 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 def loopback_tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's and a trusting client's context, for a fresh certificate of localhost and 127.0.0.1."""
+    server, pem = loopback_certificate()
+    return server, ssl.create_default_context(cadata=pem.decode())
+
+
+def loopback_certificate() -> tuple[ssl.SSLContext, bytes]:
+    """A server's context and its fresh certificate of localhost and 127.0.0.1, for whoever is to trust it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
@@ -36,4 +42,4 @@ def loopback_tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
         chain = Path(folder, "chain.pem")
         chain.write_bytes(private + pem)
         server.load_cert_chain(chain)
-    return server, ssl.create_default_context(cadata=pem.decode())
+    return server, pem

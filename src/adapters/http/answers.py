@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import cast
 
 import httpx
 
-from adapters.http.errors import BadAnswer
+from adapters.http.errors import BadAnswer, Busy
+from adapters.http.retry_after import asked_to_wait
 from adapters.http.sse import EventData
 
+BUSY = (429, 503)
 ANSWER_MAX = 1024 * 1024
 STREAM_MAX = 256 * 1024 * 1024  # on the wire: a token's event may be a hundred times its text
 
@@ -46,8 +49,8 @@ async def events(
     """The data of a stream's events, together what arrived together, until the stream or the reader ends it.
 
     Closing the generator closes the connection. Raises what httpx raises, TimeoutError (no event for
-    `idle_s`, no end after `total_s`) and BadAnswer (not a stream of events, or too large). The request's own
-    read timeout must be `idle_s`.
+    `idle_s`, no end after `total_s`), Busy, and BadAnswer (not a stream of events, or too large). The
+    request's own read timeout must be `idle_s`.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + total_s
@@ -56,7 +59,9 @@ async def events(
     try:
         require_events(response)
         parser, size = EventData(), 0
-        async with aclosing(cast(AsyncGenerator[bytes], response.aiter_raw())) as pieces:
+        # The stream itself: nothing is compressed, so aiter_raw would only be one more layer on the hot path.
+        stream = cast(httpx.AsyncByteStream, response.stream)
+        async with aclosing(cast(AsyncGenerator[bytes], aiter(stream))) as pieces:
             now = heard = loop.time()
             while True:
                 until = min(heard + idle_s, deadline)
@@ -91,6 +96,8 @@ def require_plain(response: httpx.Response) -> None:
 
 
 def require_events(response: httpx.Response) -> None:
+    if response.status_code in BUSY:
+        raise Busy(asked_to_wait(response.headers.get("retry-after"), datetime.now(UTC)))
     if response.status_code != 200:
         raise BadAnswer(f"status {response.status_code}")
     if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":

@@ -3,6 +3,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from adapters.http.trust import trusted
+
 CONNECT_S = 5.0
 POOL_S = 5.0
 
@@ -21,19 +23,23 @@ def http_client(
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)  # at INFO every URL would be written down
     return httpx.AsyncClient(
-        transport=transport,
+        transport=transport or _stock(max_connections),
         trust_env=False,
         follow_redirects=False,
         # A jar would carry one user's cookie, or one upstream's, to the next.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"user-agent": "virtual-tutor", "accept-encoding": "identity"},
         timeout=httpx.Timeout(idle_s, connect=CONNECT_S, pool=POOL_S),
-        # Nothing here may be sent twice, so no call may meet a connection that the other side has just closed
-        # (llama.cpp closes after each stream without saying so): every call gets a connection of its own.
-        limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=0),
     )
 
 
 def patience(client: httpx.AsyncClient, idle_s: float) -> httpx.Timeout:
     """The client's own limits for connecting, and `idle_s` for every read and write."""
     return httpx.Timeout(idle_s, connect=client.timeout.connect, pool=client.timeout.pool)
+
+
+def _stock(max_connections: int | None) -> httpx.AsyncHTTPTransport:
+    # Nothing here may be sent twice, so no call may meet a connection that the other side has just closed
+    # (llama.cpp closes after each stream without saying so): every call gets a connection of its own.
+    limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=0)
+    return httpx.AsyncHTTPTransport(verify=trusted(), limits=limits, trust_env=False)

@@ -12,6 +12,14 @@ class BadAnswer(Exception):
     """An upstream broke its protocol. The text is for the log of whoever runs us, never for a client."""
 
 
+class Busy(BadAnswer):
+    """The upstream says that it is full or going away, and maybe for how many seconds."""
+
+    def __init__(self, retry_after: int | None = None) -> None:
+        super().__init__("busy")
+        self.retry_after = retry_after
+
+
 class Unreadable(BadAnswer):
     """A piece of an answer that makes no sense by itself."""
 

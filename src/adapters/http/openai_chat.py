@@ -7,17 +7,15 @@ import msgspec
 from msgspec import Struct
 from typing_extensions import override
 
-from adapters.http.answers import whole
+from adapters.http.answers import BUSY, whole
 from adapters.http.client import patience
 from adapters.http.decoding import decoded
-from adapters.http.errors import BadAnswer, translated
-from adapters.http.replies import reply
+from adapters.http.errors import BadAnswer, Busy
+from adapters.http.replies import model_errors, reply
 from application.ports.language_model import (
+    ActivationUnsupported,
     LanguageModel,
     Model,
-    ModelFailed,
-    ModelTimeout,
-    ModelUnreachable,
     Prompt,
 )
 from domain.text import storable
@@ -64,6 +62,7 @@ class OpenAiChat(LanguageModel):
     name: str = "OpenAI-compatible model"
     idle_s: float = 120.0
     total_s: float = 600.0
+    remembers: bool = field(default=False, init=False)
     _first: str | None = field(default=None, init=False, repr=False)
 
     @override
@@ -81,12 +80,12 @@ class OpenAiChat(LanguageModel):
 
     @override
     async def check(self) -> None:
-        with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
+        with model_errors():
             await self._first_listed()  # asked again each time: the server may have changed its model
 
     @override
     async def models(self) -> Sequence[Model]:
-        with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
+        with model_errors():
             listed = await self._listed()
         asked = self.model or (listed[0].id if listed else "")
         return [
@@ -99,6 +98,10 @@ class OpenAiChat(LanguageModel):
             for one in listed
         ]
 
+    @override
+    async def activate(self, model: str) -> str | None:
+        raise ActivationUnsupported
+
     async def _first_listed(self) -> str:
         models = await self._listed()
         if not models:
@@ -108,6 +111,8 @@ class OpenAiChat(LanguageModel):
 
     async def _listed(self) -> list[_Model]:
         status, body = await whole(self.client, self._request("GET", "/models"), within_s=CHECK_S)
+        if status in BUSY:
+            raise Busy
         if status != 200:
             raise BadAnswer(f"models {status}")
         return decoded(body, _Models).data
@@ -126,7 +131,8 @@ def _moment(created: object) -> datetime | None:
 
 
 def _turns(prompt: Prompt) -> list[dict[str, str]]:
-    turns = [("system", prompt.system), ("user", prompt.input)]
+    said = [(turn.speaker.value, turn.text) for turn in prompt.turns]
+    turns = [("system", prompt.system), *said, ("user", prompt.input)]
     return [{"role": role, "content": storable(text)} for role, text in turns if text]
 
 

@@ -1,12 +1,12 @@
 """What the two model protocols share: a reply read from a stream of events, bounded and in our own errors."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 
 import httpx
 
 from adapters.http.answers import events
-from adapters.http.errors import BadAnswer, Unreadable, translated
+from adapters.http.errors import BadAnswer, Busy, Unreadable, translated
 from application.ports.language_model import ModelFailed, ModelTimeout, ModelUnreachable
 from domain.text import storable
 
@@ -16,6 +16,16 @@ JUNK_MAX = 20
 # The text in an event (None or empty when it has none) and whether it ends the reply.
 # Raises Unreadable for an event that may be skipped, BadAnswer for one that says the reply has failed.
 Read = Callable[[bytes], tuple[str | None, bool]]
+
+
+@contextmanager
+def model_errors() -> Iterator[None]:
+    """Foreign errors as LanguageModel names them."""
+    with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
+        try:
+            yield
+        except Busy as busy:
+            raise ModelUnreachable(retry_after=busy.retry_after) from busy
 
 
 async def reply(
@@ -28,7 +38,7 @@ async def reply(
 ) -> AsyncGenerator[str]:
     """The pieces of a reply as LanguageModel.stream promises them."""
     text = junk = 0
-    with translated(unreachable=ModelUnreachable, timeout=ModelTimeout, failed=ModelFailed):
+    with model_errors():
         async with aclosing(events(client, await ask(), idle_s=idle_s, total_s=total_s)) as batches:
             async for batch in batches:
                 for data in batch:

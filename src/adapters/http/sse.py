@@ -24,9 +24,10 @@ class EventData:
         if lines and self._rest:
             lines[0] = bytes(self._rest) + lines[0]
             self._rest.clear()
-        self._rest += tail  # amortised: a line that trickles in byte by byte is copied a few times only
-        self._check(len(self._rest))
-        return [event for line in lines if (event := self._event(line))]
+        if tail:
+            self._rest += tail  # amortised: a line that trickles in is copied a few times only
+            self._check(len(self._rest))
+        return [event for line in lines if line and (event := self._event(line))]
 
     def end(self) -> list[bytes]:
         """What an upstream left without its last LF."""

@@ -74,6 +74,13 @@ class Child:
             return True
         return False
 
+    def has_started(self, pid: int) -> bool:
+        """Whether that is a living process of those it started and their like."""
+        try:
+            return os.getpgid(pid) == self.pid
+        except ProcessLookupError:
+            return False
+
     def open_gate(self) -> None:
         if self.process.stdin:
             with suppress(BrokenPipeError):

@@ -24,6 +24,7 @@ REFUSALS: dict[str, type[DomainError]] = {
     "uq_stored_file_user_id_index_name": NameTaken,
     "stored_file.index_name": NameTaken,
     "fk_message_session_id": SessionNotFound,  # deleted since it was looked up
+    "fk_stored_file_session_id": SessionNotFound,
     "fk_session_user_id": TokenDead,  # erased since the request was let in
     "fk_stored_file_user_id": TokenDead,
     "fk_tutor_request_user_id": TokenDead,

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Enum,
     ForeignKey,
     Identity,
@@ -19,7 +20,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     false,
+    func,
+    or_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry, relationship
@@ -101,6 +105,9 @@ sessions = table(
     Column("updated_at", Moment, nullable=False),
     Column("is_favorite", Boolean, nullable=False, server_default=false()),
     Column("message_count", Integer, nullable=False, server_default="0"),
+    Column("memory_is_fresh", Boolean, nullable=False, server_default=false()),
+    Column("summary", Text),
+    Column("summary_upto", BigInteger),
     Index("ix_session_user_id_updated_at", "user_id", "updated_at"),
 )
 messages = table(
@@ -115,9 +122,13 @@ messages = table(
     Column("state", one_of(MessageState, 12), nullable=False, server_default="final"),
     Column("sources", Json),
     Column("created_at", Moment, nullable=False),
+    Column("version_of", ForeignKey("message.id")),
+    Column("superseded_by", ForeignKey("message.id")),
     Index("ix_message_session_id_id", "session_id", "id"),
     Index("ix_message_file_id", "file_id"),
-)
+)  # beside it: a full-text index, made by the migration in each database's own way
+for _pointer in (messages.c.version_of, messages.c.superseded_by):
+    Index(None, _pointer, sqlite_where=_pointer.is_not(None), postgresql_where=_pointer.is_not(None))
 Index(
     "ix_message_streaming",
     messages.c.state,
@@ -261,3 +272,10 @@ mapper.map_imperatively(Message, messages, properties={"speaker": messages.c.rol
 mapper.map_imperatively(StoredFile, stored_files)
 mapper.map_imperatively(TutorRequest, tutor_requests)
 mapper.map_imperatively(Export, exports)
+
+
+def visible() -> ColumnElement[bool]:
+    """`Message.visible`, asked of a row."""
+    m = messages.c
+    ended = and_(m.state != MessageState.STREAMING, func.coalesce(m.content, "") != "")
+    return or_(m.role == Speaker.USER, ended)

@@ -28,7 +28,16 @@ _TABLES: dict[RecordKind, Table] = {
 }
 # keys of our own making, proofs, and who decided
 _NOT_HIS = frozenset(
-    {"user_id", "password_hash", "tokens_from", "deleted_at", "llm_session_id", "disk_name", "decided_by"}
+    {
+        "user_id",
+        "password_hash",
+        "tokens_from",
+        "deleted_at",
+        "llm_session_id",
+        "memory_is_fresh",
+        "disk_name",
+        "decided_by",
+    }
 )
 # of what he did to somebody else: what he decided, and nothing of who that is
 _OF_OTHERS = frozenset({"role", "status", "tutor_request"})

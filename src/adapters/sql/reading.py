@@ -3,33 +3,50 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, true
+from sqlalchemy import Row, and_, exists, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from typing_extensions import override
 
 from adapters.sql import mapping as t
+from adapters.sql import message_index
 from adapters.sql.work import connected
 from application.ports.persistence import (
     Account,
+    Context,
     Credentials,
     FileLine,
+    FoundLine,
     Inbox,
     Listed,
     MessageLine,
     NotificationLine,
     ProfileCard,
     Reading,
+    ReplyRecord,
     SessionLine,
     Shelf,
+    Told,
+    VersionLine,
 )
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
 from domain.document import FileId, IndexState
 from domain.user import DEFAULT_PICTURE, Status, UserId
 
-_visible = or_(
-    t.messages.c.role == Speaker.USER,
-    and_(t.messages.c.state != MessageState.STREAMING, func.coalesce(t.messages.c.content, "") != ""),
+_m = t.messages.c
+_visible = t.visible()
+_current = and_(_visible, _m.superseded_by.is_(None))
+_line = (
+    _m.id,
+    _m.role,
+    _m.content,
+    _m.created_at,
+    _m.file_type,
+    _m.file_path,
+    _m.file_id,
+    _m.state,
+    _m.sources,
 )
 
 
@@ -125,32 +142,109 @@ class SqlReading(Reading):
     async def messages(
         self, owner: UserId, session: SessionId, limit: int, before: MessageId | None
     ) -> Sequence[MessageLine] | None:
-        m = t.messages.c
-        page = select(
-            m.id, m.role, m.content, m.created_at, m.file_type, m.file_path, m.file_id, m.state, m.sources
-        ).where(m.session_id == session, _visible)
+        page = select(*_line).where(_m.session_id == session, _current)
         if before is not None:
-            page = page.where(m.id < before)
-        page = page.order_by(m.id.desc()).limit(limit)
+            page = page.where(_m.id < before)
+        page = page.order_by(_m.id.desc()).limit(limit)
         async with connected(self.sessions) as db:
             mine = select(t.sessions.c.id).where(t.sessions.c.id == session, t.sessions.c.user_id == owner)
             if (await db.execute(mine)).first() is None:
                 return None
             rows = (await db.execute(page)).all()
-        return [
-            MessageLine(
-                id=row.id,
-                role=row.role,
-                content=row.content,
-                created_at=row.created_at,
-                file_type=row.file_type,
-                file_path=row.file_path,
-                file_id=row.file_id,
-                interrupted=row.state in (MessageState.INTERRUPTED, MessageState.FAILED),
-                sources=row.sources,
+        return [_message(row) for row in reversed(rows)]
+
+    @override
+    async def owns(self, owner: UserId, session: SessionId) -> bool:
+        mine = select(t.sessions.c.id).where(t.sessions.c.id == session, t.sessions.c.user_id == owner)
+        async with connected(self.sessions) as db:
+            return (await db.execute(mine)).first() is not None
+
+    @override
+    async def turns(self, session: SessionId, before: MessageId | None, most: int) -> Context:
+        s = t.sessions.c
+        said = select(_m.id, _m.role, _m.content).where(
+            _m.session_id == session, _current, _m.content != "", _m.file_type.is_(None)
+        )
+        if before is not None:
+            said = said.where(_m.id < before)
+        last = said.order_by(_m.id.desc()).limit(most).subquery()
+        both = (
+            select(s.summary, s.summary_upto, last)
+            .select_from(t.sessions.outerjoin(last, true()))
+            .where(s.id == session)
+            .order_by(last.c.id)
+        )
+        async with connected(self.sessions) as db:
+            rows = (await db.execute(both)).all()
+        if not rows:
+            return Context()
+        turns = [Told(row.id, row.role, row.content) for row in rows if row.id is not None]
+        return Context(turns, rows[0].summary, rows[0].summary_upto)
+
+    @override
+    async def versions(self, owner: UserId, message: MessageId) -> Sequence[VersionLine] | None:
+        root = func.coalesce(_m.version_of, _m.id)
+        mine = (
+            select(root.label("root"))
+            .select_from(t.messages.join(t.sessions))
+            .where(_m.id == message, t.sessions.c.user_id == owner)
+        )
+        async with connected(self.sessions) as db:
+            first = await db.scalar(mine)
+            if first is None:
+                return None
+            same = or_(_m.id == first, _m.version_of == first)
+            versions = select(*_line, _m.superseded_by).where(same, _visible).order_by(_m.id)
+            found = (await db.execute(versions)).all()
+            successors = {row.superseded_by for row in found if row.superseded_by is not None}
+            others = select(*_line, _m.superseded_by).where(
+                _m.superseded_by.in_(successors), _visible, root != first
             )
-            for row in reversed(rows)
+            left = (await db.execute(others.order_by(_m.id))).all()
+        return [
+            VersionLine(
+                _message(row),
+                row.superseded_by is None,
+                [
+                    _message(other)
+                    for other in left
+                    if other.superseded_by == row.superseded_by and other.id > row.id
+                ],
+            )
+            for row in found
         ]
+
+    @override
+    async def reply(self, owner: UserId, message: MessageId) -> ReplyRecord | None:
+        found = (
+            select(_m.session_id, _m.state, func.coalesce(_m.content, ""), _m.sources)
+            .select_from(t.messages.join(t.sessions))
+            .where(_m.id == message, _m.role == Speaker.ASSISTANT, t.sessions.c.user_id == owner)
+        )
+        async with connected(self.sessions) as db:
+            row = (await db.execute(found)).first()
+        return ReplyRecord(*row) if row else None
+
+    @override
+    async def search(
+        self, owner: UserId, wanted: Sequence[str], limit: int, offset: int
+    ) -> Listed[FoundLine]:
+        if not wanted:
+            return Listed(0, [])
+        s = t.sessions.c
+        async with connected(self.sessions) as db:
+            has_words = message_index.has_words(db.get_bind().dialect.name, wanted)
+            hits = (
+                select(s.id, s.title, _m.id.label("message"), _m.role, _m.content, _m.created_at)
+                .select_from(t.messages.join(t.sessions))
+                .where(s.user_id == owner, _current, has_words)
+            )
+            page = hits.order_by(_m.id.desc()).limit(limit).offset(offset)
+            rows = (await db.execute(page)).all()
+            total = offset + len(rows)
+            if len(rows) == limit or (offset and not rows):
+                total = await db.scalar(select(func.count()).select_from(hits.subquery())) or 0
+        return Listed(total, [FoundLine(*row) for row in rows])
 
     @override
     async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:
@@ -226,3 +320,17 @@ class SqlReading(Reading):
         async with connected(self.sessions) as db:
             rows = (await db.execute(named)).all()
         return {row.index_name: None if row.deleted_at else row.original_name for row in rows}
+
+
+def _message(row: Row[*tuple[Any, ...]]) -> MessageLine:
+    return MessageLine(
+        id=row.id,
+        role=row.role,
+        content=row.content,
+        created_at=row.created_at,
+        file_type=row.file_type,
+        file_path=row.file_path,
+        file_id=row.file_id,
+        interrupted=row.state in (MessageState.INTERRUPTED, MessageState.FAILED),
+        sources=row.sources,
+    )

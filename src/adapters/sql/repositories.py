@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +13,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from typing_extensions import override
 
 from adapters.sql import mapping as t
+from adapters.sql import message_index
 from application.ports.persistence import (
     ActionLog,
     Actor,
@@ -22,6 +23,7 @@ from application.ports.persistence import (
     Messages,
     Notifications,
     Sessions,
+    Settled,
     Target,
     TutorRequests,
     Users,
@@ -153,6 +155,25 @@ class SqlSessions(Sessions):
         return await self.session.get(ChatSession, id)
 
     @override
+    async def hold(self, id: SessionId) -> ChatSession | None:
+        return await self.session.get(ChatSession, id, with_for_update=True, populate_existing=True)
+
+    @override
+    async def renew_memory(self, id: SessionId, memory: MemoryId) -> None:
+        await self._set(id, llm_session_id=memory, memory_is_fresh=True)
+
+    @override
+    async def heard(self, id: SessionId) -> None:
+        await self._set(id, memory_is_fresh=False)
+
+    async def _set(self, id: SessionId, **values: object) -> None:
+        await self.session.execute(update(t.sessions).where(t.sessions.c.id == id).values(values))
+
+    @override
+    async def remove(self, id: SessionId) -> None:
+        await self.session.execute(delete(t.sessions).where(t.sessions.c.id == id))
+
+    @override
     async def newest_of(self, owner: UserId, since: datetime) -> ChatSession | None:
         found = (
             select(ChatSession)
@@ -174,10 +195,23 @@ class SqlSessions(Sessions):
 @dataclass(frozen=True, slots=True)
 class SqlMessages(Messages):
     session: AsyncSession
+    _added: list[Message] = field(default_factory=list)
 
     @override
     def add(self, message: Message) -> None:
         self.session.add(message)
+        self._added.append(message)
+
+    async def index_added(self) -> None:
+        """What was added and flushed can be found."""
+        for message in self._added:
+            if message.content:
+                await self._index(message.id, message.content)
+        self._added.clear()
+
+    async def _index(self, id: MessageId, content: str) -> None:
+        dialect = self.session.get_bind().dialect.name
+        await self.session.execute(message_index.add_to_index(dialect, id, content))
 
     @override
     async def get(self, id: MessageId) -> Message | None:
@@ -186,18 +220,77 @@ class SqlMessages(Messages):
     @override
     async def settle(
         self, id: MessageId, state: MessageState, content: str, sources: list[dict[str, object]] | None
-    ) -> bool:
+    ) -> Settled | None:
+        await self._hold_session_of(id)
+        # RETURNING instead of a row count: drivers disagree on the latter
+        settled = (
+            await self.session.execute(
+                update(t.messages)
+                .where(t.messages.c.id == id, t.messages.c.state == MessageState.STREAMING)
+                .values(state=state, content=content, sources=sources)
+                .returning(t.messages.c.version_of, t.messages.c.superseded_by)
+            )
+        ).first()
+        if settled is None:
+            return None
+        if not content:
+            return Settled(0)
+        await self._index(id, content)
+        if settled.superseded_by is not None:
+            return Settled(0)
+        if settled.version_of is None:
+            return Settled(1)
+        m, root = t.messages.c, settled.version_of
+        older = and_(or_(m.id == root, m.version_of == root), m.id < id)
+        return Settled(1 - await self._supersede(older, by=id))
+
+    async def _hold_session_of(self, id: MessageId) -> None:
         # the session before its message, as whoever deletes a session takes them
         held = select(t.sessions.c.id).join(t.messages).where(t.messages.c.id == id)
         await self.session.execute(held.with_for_update(of=t.sessions, key_share=True))
-        # RETURNING instead of a row count: drivers disagree on the latter
-        settled = await self.session.execute(
-            update(t.messages)
-            .where(t.messages.c.id == id, t.messages.c.state == MessageState.STREAMING)
-            .values(state=state, content=content, sources=sources)
-            .returning(t.messages.c.id)
-        )
-        return settled.first() is not None
+
+    @override
+    async def supersede_from(self, first: MessageId, by: MessageId) -> int:
+        await self._hold_session_of(by)
+        m = t.messages.c
+        session = select(m.session_id).where(m.id == by).scalar_subquery()
+        return await self._supersede(and_(m.session_id == session, m.id >= first, m.id != by), by)
+
+    async def _supersede(self, which: ColumnElement[bool], by: MessageId) -> int:
+        """How many of them could be seen."""
+        m, s = t.messages.c, t.sessions.c
+        gone = (
+            await self.session.execute(
+                update(t.messages)
+                .where(which, m.superseded_by.is_(None))
+                .values(superseded_by=by)
+                .returning(m.id, m.session_id, t.visible().label("visible"))
+            )
+        ).all()
+        if gone:
+            await self.session.execute(
+                update(t.sessions)
+                .where(s.id == gone[0].session_id, s.summary_upto >= min(row.id for row in gone))
+                .values(summary=None, summary_upto=None)
+            )
+        return sum(bool(row.visible) for row in gone)
+
+    @override
+    async def last_exchange(self, session: SessionId) -> tuple[Message, Message | None] | None:
+        m = t.messages.c
+        branch = select(Message).where(m.session_id == session, m.superseded_by.is_(None))
+        newest = branch.order_by(m.id.desc()).limit(1)
+        question = await self.session.scalar(newest.where(m.role == Speaker.USER, m.file_type.is_(None)))
+        if question is None:
+            return None
+        replies = newest.where(m.role == Speaker.ASSISTANT, m.id > question.id, t.visible())
+        return question, await self.session.scalar(replies)
+
+    @override
+    async def replies_in(self, session: SessionId) -> Sequence[MessageId]:
+        m = t.messages.c
+        replies = select(m.id).where(m.session_id == session, m.role == Speaker.ASSISTANT).order_by(m.id)
+        return [MessageId(id) for id in await self.session.scalars(replies)]
 
     @override
     async def streaming(self) -> Sequence[Message]:
@@ -269,6 +362,12 @@ class SqlFiles(Files):
         await self.session.execute(
             update(t.stored_files).where(t.stored_files.c.id == id).values(rag_status=status, rag_error=error)
         )
+
+    @override
+    async def of_session(self, session: SessionId) -> Sequence[StoredFile]:
+        f = t.stored_files.c
+        his = select(StoredFile).where(f.session_id == session, f.public.is_(False), f.deleted_at.is_(None))
+        return (await self.session.scalars(his.order_by(f.id))).all()
 
     @override
     async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:

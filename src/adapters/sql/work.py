@@ -29,7 +29,7 @@ class SqlWork(Work):
         self._session = session
         self.users = SqlUsers(session)
         self.sessions = SqlSessions(session)
-        self.messages = SqlMessages(session)
+        self.messages: SqlMessages = SqlMessages(session)
         self.files = SqlFiles(session)
         self.notifications = SqlNotifications(session)
         self.log: SqlActionLog = SqlActionLog(session)
@@ -41,11 +41,12 @@ class SqlWork(Work):
     async def flush(self) -> None:
         with translated():
             await self._session.flush()
+            await self.messages.index_added()
 
     @override
     async def commit(self) -> None:
+        await self.flush()
         with translated():
-            await self._session.flush()
             await self.log.append()
             await self._session.commit()
 

@@ -1,8 +1,8 @@
 import logging
 from dataclasses import dataclass
 
+from application.ports.calls import Calls
 from application.ports.login_sessions import LoginSessions
-from application.ports.stops import StopOrders
 from domain.errors import StorageUnavailable
 from domain.user import UserId
 
@@ -15,7 +15,7 @@ class EndSessions:
     away nothing is half done: those tokens are dead already, and what is left here goes by its time limit."""
 
     sessions: LoginSessions
-    stops: StopOrders
+    calls: Calls
 
     async def __call__(self, user: UserId, *, replies: bool) -> None:
         """With `replies`, also what is being answered."""
@@ -24,6 +24,6 @@ class EndSessions:
                 await self.sessions.close_all(user)
             finally:
                 if replies:
-                    await self.stops.stop_user(user)
+                    await self.calls.stop_user(user)
         except StorageUnavailable:
             log.warning("sessions not tidied up", extra={"user_id": user})

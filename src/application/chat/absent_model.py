@@ -3,7 +3,13 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from application.ports.language_model import LanguageModel, Model, ModelUnreachable, Prompt
+from application.ports.language_model import (
+    ActivationUnsupported,
+    LanguageModel,
+    Model,
+    ModelUnreachable,
+    Prompt,
+)
 
 
 @dataclass(slots=True)
@@ -11,6 +17,7 @@ class AbsentModel(LanguageModel):
     """Stands where no model is installed: documents are still quoted, nothing else can be answered."""
 
     name: str = "quotations from documents (no model is installed)"
+    remembers: bool = False
 
     @override
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str]:
@@ -24,3 +31,7 @@ class AbsentModel(LanguageModel):
     @override
     async def models(self) -> Sequence[Model]:
         raise ModelUnreachable
+
+    @override
+    async def activate(self, model: str) -> str | None:
+        raise ActivationUnsupported

@@ -3,32 +3,39 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
 
+from application.chat.context import MOST_MESSAGES, Budget, newest, overflows, untold
 from application.chat.engine import Answers, Question
 from application.chat.prompt import (
     GROUNDED_MAX_TOKENS,
     GROUNDED_SYSTEM_PROMPT,
     GROUNDED_TEMPERATURE,
     SYSTEM_PROMPT,
+    retold,
+    turns_of,
     with_documents,
+    with_summary,
 )
+from application.chat.telling import Telling
+from application.chat.upstreams import Upstreams
 from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED, extractive_answer
 from application.documents.gate import answering
 from application.documents.grounding import grounded
 from application.documents.nearness import with_nearness
 from application.documents.trigger import KEYWORDS, Trigger, trigger
-from application.ports.knowledge import Knowledge
-from application.ports.language_model import LanguageModel, Prompt
+from application.ports.knowledge import Knowledge, KnowledgeTimeout
+from application.ports.language_model import Prompt
 from application.ports.passages import Embedder
-from application.ports.persistence import Reading
+from application.ports.persistence import Context, Reading
 from domain.conversation import Source
 from domain.document import Hit
-from domain.errors import DomainError
+from domain.errors import DomainError, StorageUnavailable
+from domain.job import JobKind
 
 log = logging.getLogger(__name__)
 
@@ -49,59 +56,87 @@ NOTHING = Consulted()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Answers):
-    """`strict`: nothing is said about documents that they do not say, and finding nothing is admitted.
-    `writes`: whether a model is there at all; without one the documents are quoted."""
+    """`strict`: nothing is said about documents that they do not say, and finding nothing is admitted. Where
+    there is no model the documents are quoted."""
 
-    model: LanguageModel
+    upstreams: Upstreams
     knowledge: Knowledge
     reading: Reading
     strict: bool
     budget_s: float
-    writes: bool = True
+    context: Budget
+    auto_title: bool = False
     embedder: Embedder | None = None  # judges what a RAG service found; our own index has done so already
-    max_tokens: int | None = None  # of an answer without documents; None: the model's own limit
     keywords: Sequence[str] = field(default=KEYWORDS)
 
     @override
-    async def __call__(
-        self, question: Question, cite: Callable[[Sequence[Source]], None]
-    ) -> AsyncGenerator[str]:
+    async def __call__(self, question: Question, telling: Telling) -> AsyncGenerator[str]:
+        context = await self._context(question)
+        telling.chores |= self._chores(context)
         consulted = await self._consult(question)
         if consulted.instead is not None:
+            telling.answered_by_fallback = self.upstreams.remember
             yield consulted.instead
             return
-        cite(_sources(consulted.hits))
-        async with aclosing(self._speak(question, consulted.hits)) as pieces:
+        telling.cite(_sources(consulted.hits))
+        async with aclosing(self._speak(question, context, consulted.hits, telling)) as pieces:
             async for piece in pieces:
                 yield piece
 
-    async def _speak(self, question: Question, hits: Sequence[Hit]) -> AsyncGenerator[str]:
-        if hits and not self.writes:
+    async def _context(self, question: Question) -> Context:
+        """What was said before, where somebody may be asked who has not heard it."""
+        if not (self.upstreams.needs_turns or question.memory_is_fresh):
+            return Context()
+        try:
+            return await self.reading.turns(question.session, question.message, MOST_MESSAGES)
+        except StorageUnavailable:
+            if question.memory_is_fresh:  # what is not told now would never be
+                raise
+            log.warning("answered without what was said before")
+            return Context()
+
+    def _chores(self, context: Context) -> set[JobKind]:
+        if self.upstreams.writer is None:
+            return set()
+        title = self.auto_title and not (untold(context) or context.summary)
+        summary = overflows(context, self.context)
+        chores = ((JobKind.TITLE_SESSION, title), (JobKind.SUMMARISE_SESSION, summary))
+        return {kind for kind, wanted in chores if wanted}
+
+    async def _speak(
+        self, question: Question, context: Context, hits: Sequence[Hit], telling: Telling
+    ) -> AsyncGenerator[str]:
+        if hits and not self.upstreams.all:
             yield extractive_answer(question.text, hits) or NOT_ANSWERED
             return
-        pieces = self.model.stream(self._prompt(question, hits))
+        prompt = self._prompt(question, context, hits)
+        fresh = question.memory_is_fresh
+        pieces = self.upstreams.stream(prompt, telling, memory_is_fresh=fresh)
         if hits and self.strict:
             pieces = grounded(pieces, question.text, hits)
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
 
-    def _prompt(self, question: Question, hits: Sequence[Hit]) -> Prompt:
+    def _prompt(self, question: Question, context: Context, hits: Sequence[Hit]) -> Prompt:
+        nonce = secrets.token_hex(8)
+        input = with_documents(question.text, hits, nonce) if hits else question.text
+        system = with_summary(SYSTEM_PROMPT, context.summary)
+        exchanges = newest(untold(context), self.context.room(system, input))
         free = Prompt(
             user=question.user,
             memory=question.memory,
-            system=SYSTEM_PROMPT,
-            input=question.text,
-            max_tokens=self.max_tokens,
+            system=system,
+            input=input,
+            turns=turns_of(exchanges),
+            retold=retold(input, context.summary, exchanges, nonce),
         )
-        if not hits:
+        if not (hits and self.strict):
             return free
-        quoting = replace(free, input=with_documents(question.text, hits, secrets.token_hex(8)))
-        if not self.strict:
-            return quoting
-        return replace(
-            quoting,
+        return replace(  # what was said before would only lead a small model away from the passages
+            free,
             system=GROUNDED_SYSTEM_PROMPT,
+            turns=(),
             temperature=GROUNDED_TEMPERATURE,
             max_tokens=GROUNDED_MAX_TOKENS,
         )
@@ -120,6 +155,8 @@ class Answer(Answers):
                 )
         except (TimeoutError, DomainError) as error:
             log.warning("documents not searched", extra={"cause": type(error).__name__})
+            late = isinstance(error, (TimeoutError, KnowledgeTimeout))
+            self.upstreams.metrics.documents_skipped("late" if late else "unavailable")
             return Consulted(instead=NOT_SEARCHED) if self.strict and why.asks else NOTHING
         # by the gate alone, or guarded: only what answers the question; else the model may judge
         relevant = answering(question.text, hits) if self.strict or not why.asks else hits[:MOST_HITS]

@@ -1,30 +1,37 @@
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from application.chat.engine import Question, Replies
+from application.chat.engine import Question
 from application.chat.running import RunningReply
-from application.chat.sessions import opened_session, owned_session
-from application.chat.settle import SettleReply
+from application.chat.sessions import opened_session, owned_session, question_in
+from application.chat.take_turn import Stored, TakeTurn
 from application.ports.clock import Clock
-from application.ports.persistence import Work, WorkFactory
-from application.ports.replies import Run, Runs, SessionBusy
-from application.ports.throttle import Limit, Throttle
+from application.ports.persistence import Reading, Work, WorkFactory
 from domain.conversation import (
     ChatSession,
     Message,
     MessageId,
-    MessageState,
-    ReplyInProgress,
     SessionId,
+    SessionNotFound,
     Speaker,
     acceptable_question,
     title_of_question,
 )
-from domain.errors import RateLimited, ShuttingDown
 from domain.user import UserId
 
-WAIT_FOR_TURN_S, POLL_S = 10.0, 0.1
+GOES_ON = timedelta(minutes=30)  # a session used within that time is the one that is meant
+NEW_CHAT = "New Chat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a student asks. Without a session a new one is opened; `goes_on`: unless he used one just now."""
+
+    user: UserId
+    text: str | None
+    session: SessionId | None = None
+    use_documents: bool | None = None  # None: decide by the question
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,108 +40,58 @@ class Ask:
     generated whether or not somebody listens."""
 
     work: WorkFactory
-    runs: Runs
-    replies: Replies
-    settle: SettleReply
-    throttle: Throttle
+    reading: Reading
+    take_turn: TakeTurn
     clock: Clock
     max_chars: int
-    per_minute: int  # 0 = no limit
-    wait_s: float = WAIT_FOR_TURN_S
 
-    async def __call__(
-        self, user: UserId, text: str | None, session: SessionId | None, use_documents: bool | None
+    async def __call__(self, asked: Asked, stored: Stored | None = None) -> RunningReply:
+        """The reply to follow."""
+        text = acceptable_question(asked.text, self.max_chars)
+        session = asked.session
+        if session is not None and not await self.reading.owns(asked.user, session):
+            raise SessionNotFound
+        await self.take_turn.admit(asked.user)
+        if session is None and asked.goes_on:
+            session = await self._newest_of(asked.user)
+
+        async def store() -> Question:
+            async with self.work() as w:
+                return await self._store(w, asked, text, session)
+
+        return await self.take_turn(session, store, stored)
+
+    async def again(
+        self, asked: Asked, session: SessionId, question: MessageId, stored: Stored
     ) -> RunningReply:
-        """The reply to follow. With no session a new one is opened, titled after the question."""
-        text = acceptable_question(text, self.max_chars)
-        if self.replies.draining:
-            raise ShuttingDown
-        if session is not None:
-            await self._check_owner(user, session)
-        await self._count(user)
-        if session is None:
-            question, message = await self._store_in_new_session(user, text, use_documents)
-            run, _ = await self.runs.claim(question.session)
-            return await self._begin(run, question, message)
-        run, abandoned = await self._turn(session)
-        try:
-            if abandoned is not None and abandoned.message is not None:
-                await self.settle(session, abandoned.message)
-            question, message = await self._store(user, session, text, use_documents)
-        except BaseException:
-            await self.replies.let_go(run)
-            raise
-        return await self._begin(run, question, message)
+        """The reply to a question that was stored earlier and is still without an answer."""
+        await self.take_turn.admit(asked.user)
 
-    async def _begin(self, run: Run, question: Question, message: MessageId) -> RunningReply:
-        """A question that is stored but cannot be answered now is settled like one whose worker died."""
-        try:
-            return self.replies.start(question, message, await self.runs.bind(run, message))
-        except BaseException:
-            await self.replies.let_go(run)
-            raise
+        async def store() -> Question:
+            async with self.work() as w:
+                owned = await owned_session(w, asked.user, session)
+                message = await w.messages.get(question)
+                if message is None:
+                    raise SessionNotFound
+                return await question_in(w, owned, message, self.clock.now(), asked.use_documents)
 
-    async def _check_owner(self, user: UserId, session: SessionId) -> None:
+        return await self.take_turn(session, store, stored)
+
+    async def _newest_of(self, user: UserId) -> SessionId | None:
         async with self.work() as w:
-            await owned_session(w, user, session)
+            newest = await w.sessions.newest_of(user, self.clock.now() - GOES_ON)
+            return newest.id if newest else None
 
-    async def _count(self, user: UserId) -> None:
-        limit = Limit("chat", self.per_minute, timedelta(minutes=1))
-        if wait := await self.throttle.take(limit, str(user)):
-            raise RateLimited(retry_after=wait)
-
-    async def _turn(self, session: SessionId) -> tuple[Run, Run | None]:
-        """Our turn in the session: at once, or when the running reply has ended; a reply that nobody reads
-        is stopped. The second value is the run of a dead worker, whose reply is ours to settle."""
-        deadline = asyncio.get_running_loop().time() + self.wait_s
-        while True:
-            try:
-                return await self.runs.claim(session)
-            except SessionBusy as busy:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise ReplyInProgress from busy
-            ours = self.replies.of_session(session)
-            if ours is not None and ours.readers == 0:
-                ours.stop()
-            await asyncio.sleep(POLL_S)
-
-    async def _store_in_new_session(
-        self, user: UserId, text: str, use_documents: bool | None
-    ) -> tuple[Question, MessageId]:
+    async def _store(self, w: Work, asked: Asked, text: str, id: SessionId | None) -> Question:
         now = self.clock.now()
-        async with self.work() as w:
-            session = await opened_session(w, user, title_of_question(text), now)
-            return await self._add_messages(w, session, text, use_documents)
-
-    async def _store(
-        self, user: UserId, session: SessionId, text: str, use_documents: bool | None
-    ) -> tuple[Question, MessageId]:
-        async with self.work() as w:
-            return await self._add_messages(w, await owned_session(w, user, session), text, use_documents)
-
-    async def _add_messages(
-        self, w: Work, session: ChatSession, text: str, use_documents: bool | None
-    ) -> tuple[Question, MessageId]:
-        """The question, and the row its answer will fill; committed."""
-        now = self.clock.now()
-        asked = Message(session_id=session.id, speaker=Speaker.USER, content=text, created_at=now)
-        w.messages.add(asked)
+        session: ChatSession
+        if id is None:
+            title = NEW_CHAT if asked.goes_on else title_of_question(text)
+            session = await opened_session(w, asked.user, title, now)
+        else:
+            session = await owned_session(w, asked.user, id)
+        message = Message(session_id=session.id, speaker=Speaker.USER, content=text, created_at=now)
+        w.messages.add(message)
         await w.flush()  # so that the question's id comes before the answer's
-        answer = Message(
-            session_id=session.id,
-            speaker=Speaker.ASSISTANT,
-            content="",
-            state=MessageState.STREAMING,
-            created_at=now,
-        )
-        w.messages.add(answer)
         await w.sessions.count_message(session.id, now)
-        await w.commit()
-        question = Question(
-            user=session.owner,
-            session=session.id,
-            memory=session.memory,
-            text=text,
-            use_documents=use_documents,
-        )
-        return question, answer.id
+        return await question_in(w, session, message, now, asked.use_documents)

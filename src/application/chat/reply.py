@@ -32,7 +32,7 @@ class ReplyHasEnded(Exception):
 
 @dataclass(eq=False, slots=True)
 class Reply:
-    """The log of one reply: its events in order, the n-th numbered n. Only ever appended to.
+    """The log of one reply: the frames of its events in order, the n-th numbered n. Only ever appended to.
 
     A terminal event is written exactly once, whoever tries."""
 
@@ -58,7 +58,7 @@ class Reply:
         """Say which passages the answer will rest on; once, before the first word."""
         if cited and self.state is ReplyState.ASKED and self.sources is None:
             self.sources = [asdict(source) for source in cited]
-            self.log.append(events.sources(cited))
+            self._tell(events.sources(cited))
 
     def say(self, piece: str) -> None:
         if self.ended:
@@ -67,7 +67,8 @@ class Reply:
         if piece:
             self.state = ReplyState.ANSWERING
             self._pieces.append(piece)
-            self.log.extend(events.chunks(piece))
+            for chunk in events.chunks(piece):
+                self._tell(chunk)
 
     def complete(self) -> None:
         """It is said and stored."""
@@ -88,8 +89,11 @@ class Reply:
             return
         self.state = state
         interrupted = state is not ReplyState.COMPLETE
-        self.log.append(farewell)
-        self.log.append(events.complete(self.session, self.message, self.text, interrupted=interrupted))
+        self._tell(farewell)
+        self._tell(events.complete(self.session, self.message, self.text, interrupted=interrupted))
+
+    def _tell(self, event: bytes) -> None:
+        self.log.append(events.frame(self.message, len(self.log) + 1, event))
 
     def _whole(self, piece: str) -> str:
         """The piece as storable text; a surrogate pair split over two pieces is put together again."""

@@ -1,14 +1,19 @@
 """Replies whose worker died are settled from what it had copied: nothing that was said is lost."""
 
+import asyncio
+import random
 from dataclasses import dataclass, field
 
 from application.chat import events
 from application.chat.engine import Replies
+from application.chat.store_reply import settled
 from application.ports.clock import Clock
+from application.ports.metrics import ReplyMetrics
 from application.ports.persistence import WorkFactory
 from application.ports.replies import Batch, ReplyLogs, Run, Runs
 from domain.conversation import Message, MessageId, MessageState, SessionId
-from domain.errors import DomainError
+
+AT_ONCE = 8  # a worker may have left hundreds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,24 +24,22 @@ class SettleReply:
     work: WorkFactory
     logs: ReplyLogs
     clock: Clock
+    metrics: ReplyMetrics
 
     async def __call__(self, session: SessionId, message: MessageId) -> bool:
         copied = await self.logs.read(message)
         text, cited = events.said(copied)
         state = MessageState.INTERRUPTED if text else MessageState.FAILED
         async with self.work() as w:
-            settled = await w.messages.settle(message, state, text, cited)
-            if settled and text:
-                await w.sessions.count_message(session, self.clock.now())
+            ours = await settled(w, session, message, state, text, cited, self.clock.now())
             await w.commit()
-        if settled:
-            farewell = [
-                events.error(DomainError()),
-                events.complete(session, message, text, interrupted=True),
-            ]
-            await self.logs.append([Batch(message, len(copied) + 1, farewell)])
+        if ours:
+            self.metrics.settled()
+            if not events.is_over(copied):
+                farewell = events.cut_off(session, message, text, len(copied))
+                await self.logs.append([Batch(message, len(copied) + 1, farewell, ends=True)])
             await self.logs.expire(message)
-        return settled
+        return ours
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,30 +58,24 @@ class SettleAbandoned:
     async def __call__(self) -> int:
         """How many were settled."""
         async with self.work() as w:
-            open_ones = await w.messages.streaming()
-        suspects: set[MessageId] = set()
-        settled = 0
-        for message in open_ones:
-            run, generated = await self._generated(message)
-            if generated:
-                continue
-            if message.id not in self._suspects:
-                suspects.add(message.id)
-                continue
-            if run is not None:
-                await self.runs.release(run)
-            settled += await self.settle(message.session_id, message.id)
-        self._suspects = suspects
-        return settled
+            open_ones = [m for m in await w.messages.streaming() if self.replies.get(m.id) is None]
+        found = await self.runs.of_all([message.session_id for message in open_ones])
+        abandoned = [m for m in open_ones if not _is_generated(m, found.get(m.session_id))]
+        again = [m for m in abandoned if m.id in self._suspects]
+        self._suspects = {m.id for m in abandoned} - {m.id for m in again}
+        random.shuffle(again)  # other workers look at the same time: let each begin elsewhere
+        at_once = asyncio.Semaphore(AT_ONCE)
+        return sum(await asyncio.gather(*(self._settle(m, found.get(m.session_id), at_once) for m in again)))
 
-    async def _generated(self, message: Message) -> tuple[Run | None, bool]:
-        """Whether somebody alive generates the reply; else the run that its dead worker left behind."""
-        if self.replies.has(message.id):
-            return None, True
-        found = await self.runs.of(message.session_id)
-        if found is None:
-            return None, False
-        run, alive = found
-        if alive:
-            return None, run.message in (None, message.id)
-        return (run if run.message == message.id else None), False
+    async def _settle(
+        self, message: Message, found: tuple[Run, bool] | None, at_once: asyncio.Semaphore
+    ) -> bool:
+        async with at_once:
+            if found is not None and found[0].message == message.id:
+                await self.runs.release(found[0])
+            return await self.settle(message.session_id, message.id)
+
+
+def _is_generated(message: Message, found: tuple[Run, bool] | None) -> bool:
+    """Whether somebody alive generates the reply, or is about to store his question in that session."""
+    return found is not None and found[1] and found[0].message in (None, message.id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from application.ports.clock import Clock
+from application.ports.metrics import JobMetrics
 from application.ports.persistence import JobQueue
 from application.ports.wakeup import Wakeup
 from application.tasks import ended
@@ -34,6 +35,7 @@ class WorkOff:
     clock: Clock
     doing: Mapping[JobKind, Doing]
     worker: str
+    metrics: JobMetrics
     renew_s: float = RENEW_S
     look_every_s: float = LOOK_EVERY_S
     giving_up: Mapping[str, GivingUp] = field(default_factory=dict)  # says so to whom it concerns
@@ -55,6 +57,7 @@ class WorkOff:
             log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
             await self._give_up(job)
             await self.queue.fail(job.id, self.worker, "GivenUp", None)
+            self.metrics.job_ended(job.kind, "given_up")
             return True
         doing = asyncio.ensure_future(self._do(job))
         renewing = asyncio.ensure_future(self._renew(job, doing))
@@ -86,6 +89,7 @@ class WorkOff:
         error = doing.exception()
         if error is None:
             await self.queue.finish(job.id, self.worker)
+            self.metrics.job_ended(job.kind, "done")
             return
         if not isinstance(error, DomainError):
             log.error("a job failed", exc_info=error, extra={"job_id": job.id, "kind": job.kind})
@@ -94,3 +98,4 @@ class WorkOff:
             await self._give_up(job)
         retry_at = None if final else self.clock.now() + retry_delay(job.attempts)
         await self.queue.fail(job.id, self.worker, type(error).__name__, retry_at)
+        self.metrics.job_ended(job.kind, "given_up" if final else "failed")

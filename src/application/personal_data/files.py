@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from application.documents.erase_file import EraseFile
 from application.ports.blobs import Blobs
-from application.ports.clock import Clock
-from application.ports.knowledge import Knowledge, KnowledgeTimeout, KnowledgeUnreachable
+from application.ports.knowledge import KnowledgeTimeout, KnowledgeUnreachable
 from application.ports.persistence import WorkFactory
 from application.ports.personal_data import Departed, PersonalStore, StillThere
 from domain.document import StoredFile
@@ -15,13 +15,13 @@ from domain.errors import DomainError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalFiles(PersonalStore):
-    """Personal files: bytes, then what was indexed of them, then the row, which stays until both are gone."""
+    """Personal files: the bytes of all, whatever becomes of the rest, then one by one what was indexed of
+    them, and the row."""
 
     name: ClassVar[str] = "files"
     work: WorkFactory
-    knowledge: Knowledge
     blobs: Blobs
-    clock: Clock
+    erase_file: EraseFile
 
     @override
     async def erase(self, departed: Departed) -> int:
@@ -39,22 +39,10 @@ class PersonalFiles(PersonalStore):
         erased, refusals = 0, list[DomainError]()
         for file in files:
             try:
-                await self._forget_one(file)
+                await self.erase_file(file.id)
                 erased += 1
             except (KnowledgeUnreachable, KnowledgeTimeout) as refusal:
                 return erased, [refusal]  # the next one would only wait for the same
             except DomainError as refusal:
                 refusals.append(refusal)
         return erased, refusals
-
-    async def _forget_one(self, file: StoredFile) -> None:
-        async with self.work() as w:
-            indexing = not await w.jobs.cancel(f"index:{file.id}", self.clock.now())
-            await w.commit()
-        if indexing:
-            raise StillThere  # forgotten now, it could be indexed a moment later
-        if file.index_name is not None:
-            await self.knowledge.forget(file)
-        async with self.work() as w:
-            await w.files.remove(file.id)
-            await w.commit()

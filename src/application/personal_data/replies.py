@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from application.ports.calls import Calls
 from application.ports.personal_data import Departed, PersonalStore, StillThere
 from application.ports.replies import ReplyLogs, Runs
-from application.ports.stops import StopOrders
 from domain.conversation import SessionId
 
 WAIT_S, POLL_S = 5.0, 0.1
@@ -18,14 +18,14 @@ class RunningReplies(PersonalStore):
     that came with the deletion: it is given again, until nobody answers any more."""
 
     name: ClassVar[str] = "replies"
-    stops: StopOrders
+    calls: Calls
     runs: Runs
     logs: ReplyLogs
     wait_s: float = WAIT_S
 
     @override
     async def erase(self, departed: Departed) -> int:
-        await self.stops.stop_user(departed.id)
+        await self.calls.stop_user(departed.id)
         deadline = asyncio.get_running_loop().time() + self.wait_s
         for session in {session for session, _ in departed.replies}:
             while await self._answers(session):

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
-from domain.conversation import ChatSession, MemoryId, Message, MessageId, MessageState, SessionId
+from domain.conversation import (
+    ChatSession,
+    MemoryId,
+    Message,
+    MessageId,
+    MessageState,
+    SessionId,
+    Speaker,
+)
 from domain.document import FileId, IndexState, StoredFile
 from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind
@@ -68,6 +76,24 @@ class Sessions(Protocol):
 
     async def get(self, id: SessionId) -> ChatSession | None: ...
 
+    async def hold(self, id: SessionId) -> ChatSession | None:
+        """The session, held until the unit of work ends: meanwhile nothing new comes to belong to it, and
+        nobody else changes or deletes it."""
+        ...
+
+    async def renew_memory(self, id: SessionId, memory: MemoryId) -> None:
+        """From now on the session is remembered under this key, under which nothing was heard yet."""
+        ...
+
+    async def heard(self, id: SessionId) -> None:
+        """What is remembered under the session's key is its conversation."""
+        ...
+
+    async def remove(self, id: SessionId) -> None:
+        """The session goes with its messages and whatever was noted for finding them. Its number and its
+        memory key are never given again."""
+        ...
+
     async def newest_of(self, owner: UserId, since: datetime) -> ChatSession | None:
         """The session the owner used last, if that was after `since`."""
         ...
@@ -77,10 +103,32 @@ class Sessions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A reply was completed. `appeared`: by how many messages its branch has visibly grown: none where it has
+    no text, and none where it took the place of an older version."""
+
+    appeared: int
+
+
 class Messages(Protocol):
     def add(self, message: Message) -> None: ...
 
     async def get(self, id: MessageId) -> Message | None: ...
+
+    async def last_exchange(self, session: SessionId) -> tuple[Message, Message | None] | None:
+        """The last question of the current branch and the answer to it that can be seen; None where nothing
+        was asked yet. That a file came is no question."""
+        ...
+
+    async def supersede_from(self, first: MessageId, by: MessageId) -> int:
+        """Everything of the current branch from `first` on, except `by`, is superseded by `by`; how many of
+        them could be seen. A summary that tells of them is forgotten."""
+        ...
+
+    async def replies_in(self, session: SessionId) -> Sequence[MessageId]:
+        """The session's replies, of all branches, in whatever state."""
+        ...
 
     async def settle(
         self,
@@ -88,8 +136,9 @@ class Messages(Protocol):
         state: MessageState,
         content: str,
         sources: list[dict[str, object]] | None,
-    ) -> bool:
-        """Complete a message that is still `streaming`; False when somebody else already did."""
+    ) -> Settled | None:
+        """Complete a message that is still `streaming`; None when somebody else already did. With some text
+        it supersedes the older versions of itself; a summary that tells of those is forgotten."""
         ...
 
     async def streaming(self) -> Sequence[Message]:
@@ -118,6 +167,10 @@ class Files(Protocol):
         ...
 
     async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None: ...
+
+    async def of_session(self, session: SessionId) -> Sequence[StoredFile]:
+        """The personal files that belong to the session and are not deleted yet."""
+        ...
 
     async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
         """Every personal file of the owner's, also those with a tombstone."""
@@ -301,6 +354,56 @@ class MessageLine:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionLine:
+    """One version of a message; `thread` is what followed it until it was superseded, oldest first."""
+
+    line: MessageLine
+    current: bool
+    thread: Sequence[MessageLine]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLine:
+    """A message in which something was found."""
+
+    session: SessionId
+    session_title: str
+    message: MessageId
+    role: str
+    content: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that was said, by number."""
+
+    id: MessageId
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What was said before a message. `summary`, where there is one, tells the branch from its beginning up
+    to and with the message `summary_upto`."""
+
+    turns: Sequence[Told] = ()  # the last ones, oldest first
+    summary: str | None = None
+    summary_upto: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRecord:
+    """A reply as it is stored; `content` is empty while it is `streaming`."""
+
+    session: SessionId
+    state: MessageState
+    content: str
+    sources: list[dict[str, object]] | None
+
+
+@dataclass(frozen=True, slots=True)
 class FileLine:
     message_id: MessageId | None
     file_id: FileId
@@ -423,8 +526,32 @@ class Reading(Protocol):
     async def messages(
         self, owner: UserId, session: SessionId, limit: int, before: MessageId | None
     ) -> Sequence[MessageLine] | None:
-        """The last `limit` visible messages (before an id), oldest first; None when the session is not the
-        owner's. A reply is visible once it has ended with some text."""
+        """The last `limit` visible messages of the current branch (before an id), oldest first; None when the
+        session is not the owner's. A reply is visible once it has ended with some text."""
+        ...
+
+    async def owns(self, owner: UserId, session: SessionId) -> bool:
+        """Whether the session is the owner's."""
+        ...
+
+    async def turns(self, session: SessionId, before: MessageId | None, most: int) -> Context:
+        """The last `most` visible texts of the current branch, before a message if one is given; that a file
+        came is no text."""
+        ...
+
+    async def versions(self, owner: UserId, message: MessageId) -> Sequence[VersionLine] | None:
+        """Every visible version of this message, oldest first; None when it is not the owner's."""
+        ...
+
+    async def reply(self, owner: UserId, message: MessageId) -> ReplyRecord | None:
+        """A reply to the owner, also one that cannot be seen (yet); None when there is none."""
+        ...
+
+    async def search(
+        self, owner: UserId, wanted: Sequence[str], limit: int, offset: int
+    ) -> Listed[FoundLine]:
+        """The visible messages of the owner's current branches that have, for each of the words
+        (`domain.words.words`), one that begins with it; newest first."""
         ...
 
     async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:

@@ -21,7 +21,8 @@ from adapters.processes.supervision import Kept
 from entrypoints.cli import programs
 from entrypoints.cli.console import complain, say
 from entrypoints.cli.models import weights_file
-from entrypoints.runtime import Runtime, remove_runtime, write_runtime
+from entrypoints.kept_secrets import private_folder
+from entrypoints.runtime import Runtime, metrics_folder, remove_runtime, write_runtime
 from entrypoints.settings import Settings, child_environment
 
 TICK, QUICK_TICK = 0.5, 0.03  # seconds between looks: at rest, and while something is awaited
@@ -74,11 +75,13 @@ class Household:
         self._check_port()
         reader, writer = os.pipe()  # held by us and the web server: the Redis ends after both
         self._start_redis(outlives=reader)
+        self._renew_metrics_folder()
         self.web = Child.start(
             programs.web(self.settings, (*self.keeps, writer), log=not self.verbose)
         )  # imports the application meanwhile
         migration = Child.start(programs.migration(self.settings, self.keeps))
         self._start_model()
+        self._serve_metrics(self.web)
         self._await("Preparing the database", lambda: migration.exit_code is not None, MIGRATION_PATIENCE)
         if migration.exit_code != 0:
             raise StartFailed(f"The database cannot be prepared:\n{migration.last_words()}")
@@ -113,7 +116,7 @@ class Household:
         self.redis.tend()
 
     def _start_model(self) -> None:
-        if not self.settings.llm_is_embedded:
+        if not self.settings.runs_model:
             return
         try:
             weights = weights_file(self.settings)
@@ -124,6 +127,25 @@ class Household:
         program = programs.model(self.settings, weights, place, self.keeps)
         self.model = Kept(program, lambda: answers(f"http://127.0.0.1:{place.port}/health"), complain)
         self.model.tend()
+
+    def _renew_metrics_folder(self) -> None:
+        """Counts begin anew with each start."""
+        folder = metrics_folder(self.settings.data_dir)
+        shutil.rmtree(folder, ignore_errors=True)
+        if self.settings.metrics_port:
+            private_folder(folder)
+
+    def _serve_metrics(self, web: Child) -> None:
+        if not self.settings.metrics_port:
+            return
+        from adapters.prometheus.workers import Workers, serve_metrics  # the children start meanwhile
+
+        port, folder = self.settings.metrics_port, metrics_folder(self.settings.data_dir)
+        try:
+            serve_metrics(port, Workers(folder, web.has_started))
+        except OSError:
+            complain(f"warning: METRICS_PORT {port} is taken: this server runs without metrics")
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _runtime(self) -> Runtime:
         return Runtime(

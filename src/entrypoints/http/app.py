@@ -20,11 +20,13 @@ from entrypoints.http.controllers.chat import ChatController
 from entrypoints.http.controllers.development import DevelopmentController
 from entrypoints.http.controllers.documents import DocumentsController
 from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.llm import LlmController
 from entrypoints.http.controllers.pages import PagesController
 from entrypoints.http.controllers.personal_data import PersonalDataController
 from entrypoints.http.controllers.profile import ProfileController
+from entrypoints.http.controllers.sessions import SessionsController
 from entrypoints.http.documentation import openapi_config
-from entrypoints.http.edge import Edge
+from entrypoints.http.edge import Answered, Edge
 from entrypoints.http.errors import refuse, refuse_bug, refuse_framework
 from entrypoints.http.policy import PUBLIC, enforce, require_policies
 
@@ -47,9 +49,11 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
         ChatController,
         DocumentsController,
         HealthController,
+        LlmController,
         PagesController,
         PersonalDataController,
         ProfileController,
+        SessionsController,
         *([DevelopmentController] if mailbox else []),
     ]
     app = Litestar(
@@ -70,5 +74,5 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
     return app
 
 
-def at_the_edge(app: Litestar, origins: tuple[str, ...]) -> Edge:
-    return Edge(app, origins)
+def at_the_edge(app: Litestar, origins: tuple[str, ...], answered: Answered) -> Edge:
+    return Edge(app, origins, answered)

@@ -26,6 +26,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
+Answered = Callable[[str, str, int], None]  # told the method, the route and the status of every answer
 
 log = logging.getLogger("http")
 
@@ -55,6 +56,7 @@ _SLASHES = re.compile(r"/{2,}")
 class Edge:
     app: App
     origins: tuple[str, ...]  # ("*",) for any
+    answered: Answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,6 +80,7 @@ class Edge:
                 await exchange.answer(500, "Internal Server Error", "internal")
             finally:
                 exchange.log()
+                self.answered(*exchange.kind)
         if b"expect" not in headers:  # who waits for our word before the body sends none after a refusal
             await body.drain()
 
@@ -162,6 +165,12 @@ class Exchange:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
+
+    @property
+    def kind(self) -> tuple[str, str, int]:
+        """Method, route and status. What leads to no route is all the same, whatever its path and method."""
+        route = self._scope.get("path_template")
+        return (self._method, route, self._status) if route else ("", "", self._status)
 
     def log(self) -> None:
         log.info(

@@ -1,6 +1,6 @@
 """Who may call a route. Deny by default: an application with a route that names no policy does not start."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -13,6 +13,7 @@ from litestar.routes import HTTPRoute
 
 from application.accounts.authenticate import Authenticate, Caller
 from application.accounts.refresh import Refresh, Successor
+from application.accounts.tickets import RedeemTicket
 from application.ports.credentials import Claims
 from domain.errors import Forbidden, StorageUnavailable
 from domain.user import Role
@@ -25,6 +26,7 @@ class Policy(Enum):
     STATUS = auto()  # as POLLING, and answered from the token alone when storage is away
     POLLING = auto()  # any account; not activity
     LEAVING = auto()  # any account; the login session ends here, so its token gets no successor
+    READER = auto()  # any account, also by a ticket for this one thing (`scope` in the route's options)
     USER = auto()
     TUTOR = auto()
     ADMIN = auto()
@@ -39,6 +41,12 @@ LEAVING = {"policy": Policy.LEAVING}
 USER = {"policy": Policy.USER}
 
 ADMIN = {"policy": Policy.ADMIN}
+
+
+def reader(scope: Callable[[Mapping[str, str]], str]) -> dict[str, object]:
+    """`scope` names, by the path's parameters, what a ticket must be for."""
+    return {"policy": Policy.READER, "scope": scope}
+
 
 _QUIET = frozenset({Policy.STATUS, Policy.POLLING})
 
@@ -74,6 +82,12 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", handler: Bas
     if policy is Policy.PUBLIC or (policy is Policy.OPTIONAL and authorization is None):
         return
     container: AsyncContainer = connection.state.dishka_container
+    ticket = connection.query_params.get("ticket")
+    if policy is Policy.READER and authorization is None and ticket:
+        redeem = await container.get(RedeemTicket)
+        caller = await redeem(ticket, handler.opt["scope"](connection.path_params))
+        connection.state.caller, connection.state.claims = caller, caller.claims
+        return
     authenticate = await container.get(Authenticate)
     if policy is Policy.SIGNED:
         connection.state.claims = authenticate.claims(authorization)

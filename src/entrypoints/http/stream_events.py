@@ -1,5 +1,6 @@
 """What the documentation says of the events of a stream (contract 10.2)."""
 
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIType, Schema
 
 from entrypoints.http.documentation import ID, TEXT
@@ -69,4 +70,12 @@ STREAM_EXAMPLE = Example(
         'id: 7-3\ndata: {"status":"finished"}\n\n'
         'id: 7-4\ndata: {"status":"complete","session_id":3,"message_id":7,"text":"Plants make sugar."}\n\n'
     ),
+)
+
+STREAM = ResponseSpec(
+    str,
+    media_type="text/event-stream",
+    examples=[STREAM_EXAMPLE],
+    description="`data:` lines with JSON objects, `status` first: sources, streaming, finished, error, and "
+    "always last complete.",
 )

@@ -12,6 +12,7 @@ from application.admin.list_knowledge import ListKnowledge
 from application.admin.list_models import ListModels
 from application.admin.log_out_user import LogOutUser
 from application.admin.send_reset import SendReset
+from application.ports.active_model import ActiveModel
 from application.ports.administration import Administration
 from application.ports.clock import Clock
 from application.ports.credentials import PasswordHasher
@@ -42,5 +43,5 @@ class AdministrationProvider(Provider):
         return CreateUser(work=work, hasher=hasher, clock=clock, common_passwords=common_passwords())
 
     @provide
-    def list_models(self, model: LanguageModel, settings: Settings) -> ListModels:
-        return ListModels(model=model, configured=configured_models(settings))
+    def list_models(self, model: LanguageModel, active: ActiveModel, settings: Settings) -> ListModels:
+        return ListModels(model=model, active=active, configured=configured_models(settings))

@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 from dishka import AsyncContainer, Provider
 from litestar import Litestar
 
+from adapters.prometheus.requests import Requests
+from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Replies
 from application.tasks import ended
 from entrypoints.http.app import at_the_edge, build
 from entrypoints.http.edge import Edge
 from entrypoints.http.lifecycle import Lifecycle
 from entrypoints.settings import Settings
-from entrypoints.wiring.background import alive, chores
+from entrypoints.wiring.background import alive, attended, chores
 from entrypoints.wiring.container import build_container
+from entrypoints.wiring.metrics import published
 
 SAVING_S = 0.5  # of the drain time is kept for interrupting and saving what still runs
 
@@ -27,6 +30,7 @@ def create_app(
     """Nothing is opened before the lifespan starts. `watch_for_drain` is called then, with the event to set
     when the process is asked to stop."""
     container = build_container(settings, *overrides)
+    requests, jobs = Requests(), settings.job_worker == "embedded"
     grace_s = max(0.0, settings.drain_seconds - SAVING_S)
 
     @asynccontextmanager
@@ -36,16 +40,23 @@ def create_app(
             watch_for_drain(lifecycle.drain)
         draining = asyncio.create_task(_drain(container, lifecycle, grace_s))
         try:
-            async with alive(container), chores(container, jobs=settings.job_worker == "embedded"):
+            async with (
+                published(container, requests),
+                alive(container),
+                attended(container),
+                chores(container, jobs=jobs),
+            ):
                 yield
         finally:
             await ended(draining)
             await container.close()
 
-    return at_the_edge(build(container, lifespan, mailbox=settings.has_mailbox), settings.cors_origins)
+    app = build(container, lifespan, mailbox=settings.has_mailbox)
+    return at_the_edge(app, settings.cors_origins, requests.answered)
 
 
 async def _drain(container: AsyncContainer, lifecycle: Lifecycle, grace_s: float) -> None:
     """The server waits for open streams before it ends: their replies must end first."""
     await lifecycle.drain.wait()
+    (await container.get(Elsewhere)).close()
     await (await container.get(Replies)).drain(grace_s)

@@ -3,27 +3,31 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from dishka import AsyncContainer
 
 from adapters.redis.heartbeat import heartbeat
 from application.accounts.deliver_mail import DeliverMail
 from application.accounts.mark_absent import MarkAbsent
+from application.chat.audience import Audience
+from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Replies
+from application.chat.heed import Heed
 from application.chat.settle import SettleAbandoned
 from application.jobs.work_off import WorkOff
 from application.ports.knowledge import Knowledge
-from application.ports.stops import StopOrders
 from application.tasks import ended
 from domain.errors import DomainError, StorageUnavailable
+from entrypoints.http.event_stream import Logins
 from entrypoints.settings import Settings
+from entrypoints.wiring.models import ChatJobs
 from entrypoints.wiring.shared_state import WorkerId
 from entrypoints.wiring.use_cases import MailJobs
 
 log = logging.getLogger(__name__)
 
-SETTLE_EVERY_S = 2.0
+SETTLE_EVERY_S = 0.5
 PRESENCE_EVERY_S = 300.0
 JOBS_AT_ONCE = 2  # so that one slow document does not hold up the next
 CODES_AT_ONCE = 2  # likewise for a mail server that takes its time with one address
@@ -45,12 +49,27 @@ async def alive(container: AsyncContainer) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def attended(container: AsyncContainer) -> AsyncIterator[None]:
+    """Those who read streams in this process are looked after as long as the context lasts."""
+    audience, logins = await container.get(Audience), await container.get(Logins)
+    tasks = [
+        asyncio.create_task(_mend(name, do))
+        for name, do in (("audience", audience.attend), ("logins", logins.attend))
+    ]
+    try:
+        yield
+    finally:
+        await ended(*tasks)
+
+
+@asynccontextmanager
 async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None]:
     """Mail, orders to stop, abandoned replies and (with `jobs`) the job queue are seen to as long as the
     context lasts."""
-    stops, replies = await container.get(StopOrders), await container.get(Replies)
+    heed, elsewhere = await container.get(Heed), await container.get(Elsewhere)
     doing = [
-        _mend("stops", lambda: _obey(stops, replies)),
+        _mend("calls", heed.forever),
+        _mend("elsewhere", elsewhere.follow),
         _mend("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
         _mend("presence", _every(PRESENCE_EVERY_S, await container.get(MarkAbsent))),
     ]
@@ -61,18 +80,14 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
         doing.append(_warm(knowledge))
     if jobs:
         work_off, mails = await container.get(WorkOff), await container.get(MailJobs)
+        chats = await container.get(ChatJobs)
         doing += [_mend("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
         doing.append(_mend("mails", mails.forever))
+        doing.append(_mend("chats", chats.forever))
     async with AsyncExitStack() as stack:
         for chore in doing:
             stack.push_async_callback(ended, asyncio.create_task(chore))
         yield
-
-
-async def _obey(stops: StopOrders, replies: Replies) -> None:
-    async with aclosing(stops.orders()) as orders:
-        async for user in orders:
-            replies.stop_user(user)
 
 
 async def _warm(knowledge: Knowledge) -> None:

@@ -3,7 +3,10 @@ from dishka.integrations.litestar import LitestarProvider
 
 from entrypoints.settings import Settings
 from entrypoints.wiring.administration import AdministrationProvider
+from entrypoints.wiring.chat import ChatProvider, StreamProvider
 from entrypoints.wiring.gateways import GatewayProvider
+from entrypoints.wiring.metrics import MetricsProvider
+from entrypoints.wiring.models import ModelProvider
 from entrypoints.wiring.persistence import PersistenceProvider
 from entrypoints.wiring.personal_data import PersonalDataProvider
 from entrypoints.wiring.shared_state import SharedStateProvider
@@ -20,10 +23,14 @@ def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
         PersistenceProvider(),
         SharedStateProvider(),
         GatewayProvider(),
+        ModelProvider(),
         UseCaseProvider(),
+        ChatProvider(),
         AdministrationProvider(),
         PersonalDataProvider(),
         HttpProvider(),
+        StreamProvider(),
+        MetricsProvider(),
         *overrides,
         validation_settings=STRICT_VALIDATION,
     )

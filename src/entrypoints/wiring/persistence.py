@@ -13,6 +13,7 @@ import adapters.sql.mapping  # noqa: F401  (importing it maps the entities)
 from adapters.disk.blobs import DiskBlobs
 from adapters.pictures.disk import DiskPictures
 from adapters.sql.engine import database, reading
+from adapters.sql.full_text import SqlFullText
 from adapters.sql.health import DatabaseProbe
 from adapters.sql.jobs import SqlJobQueue
 from adapters.sql.migrate import is_current
@@ -20,6 +21,7 @@ from adapters.sql.passages import SqlPassages
 from adapters.sql.reading import SqlReading
 from adapters.sql.work import SqlWorkFactory
 from application.ports.blobs import Blobs
+from application.ports.full_text import FullText
 from application.ports.passages import Passages
 from application.ports.persistence import JobQueue, Reading, WorkFactory
 from application.ports.pictures import Pictures
@@ -58,6 +60,10 @@ class PersistenceProvider(Provider):
     @provide
     def passages(self, sessions: Sessions) -> Passages:
         return SqlPassages(sessions.writing, sessions.reading)
+
+    @provide
+    def full_text(self, sessions: Sessions) -> FullText:
+        return SqlFullText(sessions.writing)
 
     @provide
     def probe(self, sessions: Sessions) -> DatabaseProbe:

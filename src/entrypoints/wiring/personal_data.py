@@ -22,11 +22,11 @@ from application.personal_data.login import LoginTraces
 from application.personal_data.pictures import ProfilePictures
 from application.personal_data.replies import RunningReplies
 from application.ports.archives import Archives
+from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.persistence import WorkFactory
 from application.ports.personal_data import PersonalRecords, PersonalStore
 from application.ports.replies import ReplyLogs, Runs
-from application.ports.stops import StopOrders
 from entrypoints.settings import Settings
 from entrypoints.wiring.persistence import Sessions
 
@@ -39,8 +39,8 @@ class PersonalDataProvider(Provider):
     plain = provide_all(AskForExport, DeleteAccount, ExpireExport, ExportAccount, FetchExport)
 
     @provide
-    def replies(self, stops: StopOrders, runs: Runs, logs: ReplyLogs) -> RunningReplies:
-        return RunningReplies(stops=stops, runs=runs, logs=logs)
+    def replies(self, calls: Calls, runs: Runs, logs: ReplyLogs) -> RunningReplies:
+        return RunningReplies(calls=calls, runs=runs, logs=logs)
 
     @provide
     def traces(self, redis: Redis) -> RedisTraces:

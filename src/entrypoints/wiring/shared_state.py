@@ -9,6 +9,8 @@ from uuid import uuid4
 from dishka import Provider, Scope, provide
 from redis.asyncio import Redis
 
+from adapters.redis.active_model import RedisActiveModel
+from adapters.redis.calls import RedisCalls
 from adapters.redis.client import connect
 from adapters.redis.codes import RedisCodes
 from adapters.redis.health import RedisProbe
@@ -16,15 +18,15 @@ from adapters.redis.keyed import Keyed
 from adapters.redis.login_sessions import RedisLoginSessions
 from adapters.redis.mail import RedisMailbox, RedisOutbox
 from adapters.redis.replies import RedisReplyLogs, RedisRuns
-from adapters.redis.stops import RedisStopOrders
 from adapters.redis.throttle import RedisThrottle
 from adapters.redis.wakeup import RedisWakeup
+from application.ports.active_model import ActiveModel
+from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Mailbox, Outbox
 from application.ports.replies import ReplyLogs, Runs
-from application.ports.stops import StopOrders
 from application.ports.throttle import Throttle
 from application.ports.wakeup import Wakeup
 from entrypoints.settings import Settings
@@ -79,13 +81,17 @@ class SharedStateProvider(Provider):
         return RedisReplyLogs(redis)
 
     @provide
-    async def stops(self, redis: Redis, settings: Settings) -> AsyncIterator[StopOrders]:
+    async def calls(self, redis: Redis, settings: Settings) -> AsyncIterator[Calls]:
         async with connect(settings.redis_url, max_connections=1) as listening:
-            yield RedisStopOrders(redis, listening)
+            yield RedisCalls(redis, listening)
 
     @provide
     def wakeup(self, redis: WaitingRedis) -> Wakeup:
         return RedisWakeup(redis)
+
+    @provide
+    def active_model(self, redis: Redis, settings: Settings) -> ActiveModel:
+        return RedisActiveModel(redis, settings.llm_url)
 
     @provide
     def probe(self, redis: Redis) -> RedisProbe:

@@ -27,12 +27,12 @@ from application.accounts.send_verification import SendVerification
 from application.accounts.still_in import StillIn
 from application.accounts.token_life import TokenLife
 from application.accounts.update_password import UpdatePassword
-from application.chat.absent_model import AbsentModel
-from application.chat.answer import Answer
-from application.chat.ask import Ask
-from application.chat.engine import Replies
+from application.chat.delete_session import DeleteSession
+from application.chat.mark_favorite import MarkFavorite
 from application.chat.open_session import OpenSession
-from application.chat.settle import SettleAbandoned, SettleReply
+from application.chat.rename import RenameSession
+from application.chat.search import SearchMessages
+from application.documents.erase_file import EraseFile
 from application.documents.index_document import IndexDocument
 from application.documents.upload_file import UploadFile
 from application.health import CheckHealth, UpstreamProbe
@@ -45,14 +45,14 @@ from application.ports.clock import Clock
 from application.ports.codes import Codes
 from application.ports.credentials import PasswordHasher, Tokens
 from application.ports.extraction import Extractor
+from application.ports.full_text import FullText
 from application.ports.knowledge import Knowledge
 from application.ports.language_model import LanguageModel
 from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Mailer, Outbox
-from application.ports.passages import Embedder
+from application.ports.metrics import JobMetrics
 from application.ports.persistence import JobQueue, Reading, WorkFactory
 from application.ports.pictures import Pictures
-from application.ports.replies import ReplyLogs, Runs
 from application.ports.throttle import Throttle
 from application.ports.wakeup import Wakeup
 from application.profile.change_picture import ChangePicture
@@ -65,13 +65,11 @@ from domain.job import JobKind
 from domain.tutor_request import TutorSignup
 from entrypoints.http.client_address import ClientAddress
 from entrypoints.http.controllers.pages import House
-from entrypoints.http.event_stream import LoginWatch, StreamTimes
 from entrypoints.http.policy import Roles
 from entrypoints.settings import Settings
 from entrypoints.wiring.shared_state import WaitingRedis, WorkerId
 
 MailJobs = NewType("MailJobs", WorkOff)  # by themselves: a mail server that hangs holds up nothing else
-FREE_ANSWER_TOKENS = 300  # of the bundled model: more than that is rambling
 
 
 class UseCaseProvider(Provider):
@@ -81,17 +79,20 @@ class UseCaseProvider(Provider):
     plain = provide_all(
         Authenticate,
         ChangePassword,
+        DeleteSession,
         EndSessions,
+        EraseFile,
         IndexDocument,
         LogOutEverywhere,
         Logout,
         MarkAbsent,
+        MarkFavorite,
         OpenSession,
         Refresh,
         ReadNotification,
+        RenameSession,
         ResetPassword,
-        SettleAbandoned,
-        SettleReply,
+        SearchMessages,
         ShowProfile,
         StillIn,
         UpdatePassword,
@@ -211,55 +212,6 @@ class UseCaseProvider(Provider):
         )
 
     @provide
-    def answer(
-        self,
-        model: LanguageModel,
-        knowledge: Knowledge,
-        embedder: Embedder,
-        reading: Reading,
-        settings: Settings,
-    ) -> Answer:
-        return Answer(
-            model=model,
-            knowledge=knowledge,
-            reading=reading,
-            strict=settings.grounding == "strict",
-            budget_s=settings.rag_budget_seconds,
-            writes=not isinstance(model, AbsentModel),
-            embedder=embedder,
-            keywords=settings.document_keywords,
-            max_tokens=FREE_ANSWER_TOKENS if settings.llm_is_embedded else None,
-        )
-
-    @provide
-    def replies(
-        self, answer: Answer, work: WorkFactory, runs: Runs, logs: ReplyLogs, clock: Clock
-    ) -> Replies:
-        return Replies(answer, work, runs, logs, clock)
-
-    @provide
-    def ask(
-        self,
-        work: WorkFactory,
-        runs: Runs,
-        replies: Replies,
-        settle: SettleReply,
-        throttle: Throttle,
-        clock: Clock,
-        settings: Settings,
-    ) -> Ask:
-        return Ask(
-            work=work,
-            runs=runs,
-            replies=replies,
-            settle=settle,
-            throttle=throttle,
-            clock=clock,
-            max_chars=settings.chat_message_max_chars,
-            per_minute=settings.chat_rate_per_minute,
-        )
-
-    @provide
     def upload_file(
         self,
         work: WorkFactory,
@@ -292,10 +244,13 @@ class UseCaseProvider(Provider):
         wakeup: Wakeup,
         clock: Clock,
         worker: WorkerId,
+        metrics: JobMetrics,
         index_document: IndexDocument,
         erase_account: EraseAccount,
         export_account: ExportAccount,
         expire_export: ExpireExport,
+        erase_file: EraseFile,
+        full_text: FullText,
     ) -> WorkOff:
         async def index(payload: dict[str, Any], last_try: bool) -> None:
             await index_document(FileId(int(payload["file_id"])), last_try=last_try)
@@ -315,6 +270,12 @@ class UseCaseProvider(Provider):
         async def expire(payload: dict[str, Any], last_try: bool) -> None:
             await expire_export(ExportId(int(payload["export_id"])))
 
+        async def erase_one(payload: dict[str, Any], last_try: bool) -> None:
+            await erase_file(FileId(int(payload["file_id"])))
+
+        async def sweep(payload: dict[str, Any], last_try: bool) -> None:
+            await full_text.sweep()
+
         return WorkOff(
             queue=queue,
             wakeup=wakeup,
@@ -322,6 +283,8 @@ class UseCaseProvider(Provider):
             doing={
                 JobKind.INDEX_DOCUMENT: index,
                 JobKind.ERASE_ACCOUNT: erase,
+                JobKind.ERASE_FILE: erase_one,
+                JobKind.SWEEP_FULL_TEXT: sweep,
                 JobKind.EXPORT_ACCOUNT: export,
                 JobKind.EXPIRE_EXPORT: expire,
             },
@@ -330,6 +293,7 @@ class UseCaseProvider(Provider):
                 JobKind.EXPORT_ACCOUNT: give_up_export,
             },
             worker=worker,
+            metrics=metrics,
         )
 
     @provide
@@ -340,6 +304,7 @@ class UseCaseProvider(Provider):
         clock: Clock,
         worker: WorkerId,
         mailer: Mailer,
+        metrics: JobMetrics,
         settings: Settings,
     ) -> MailJobs:
         bell = RedisWakeup(redis, "jobs:bell:mail")  # whoever hears the other one is expected to do any job
@@ -351,7 +316,8 @@ class UseCaseProvider(Provider):
             await send_mail(payload)
 
         doing = {JobKind.SEND_MAIL: send}
-        return MailJobs(WorkOff(queue=queue, wakeup=bell, clock=clock, doing=doing, worker=worker))
+        mails = WorkOff(queue=queue, wakeup=bell, clock=clock, doing=doing, worker=worker, metrics=metrics)
+        return MailJobs(mails)
 
     @provide
     def check_health(
@@ -365,10 +331,6 @@ class HttpProvider(Provider):
     """What only the web server needs."""
 
     scope = Scope.APP
-
-    @provide
-    def times(self, settings: Settings) -> StreamTimes:
-        return StreamTimes(settings.stream_hold_seconds, settings.stream_heartbeat_seconds)
 
     @provide
     def roles(self, settings: Settings) -> Roles:
@@ -386,7 +348,3 @@ class HttpProvider(Provider):
     def caller(self, request: Request) -> Caller:  # type: ignore[type-arg]  # dishka matches the bare type
         caller: Caller = request.state.caller  # the guard has put him there
         return caller
-
-    @provide(scope=Scope.REQUEST)
-    def login_watch(self, caller: Caller, still_in: StillIn, times: StreamTimes) -> LoginWatch:
-        return LoginWatch(still_in, caller.claims, times.revocation_check_s)

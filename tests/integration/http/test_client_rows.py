@@ -391,3 +391,50 @@ async def test_it_parses_the_dates_of_accounts(house: House) -> None:
     moments = [user["created_at"], user["last_login"], line["timestamp"], request["created_at"]]
     for moment in (*moments, note["created_at"]):
         assert ISO.fullmatch(moment), moment
+
+
+async def test_it_shows_a_favourites_tab(house: House) -> None:
+    """Plural favourites and full titles, in the order of their last use."""
+    ann = await house.user()
+    titles = ["[MATH] fractions", "[BIOLOGY] " + "cells " * 18, "[MATH] sums"]
+    sessions = [await ann.new_session(title) for title in titles]
+    for session in sessions[:2]:
+        answer = await ann.post(f"/api/chat/{session}/favorite", json={"is_favorite": True})
+        assert "token" not in answer.json()
+    history = (await ann.get("/api/chat/history")).json()
+    assert [line["id"] for line in history] == sessions[::-1]
+    assert [line["title"] for line in history] == [title.strip() for title in titles[::-1]]
+    assert [line["is_favorite"] for line in history] == [False, True, True]
+
+
+async def test_it_sends_a_json_body_when_it_deletes_a_session(ann: User) -> None:
+    for body in (b"", b"{}", b'{"session_id": 1}'):
+        session = await ann.new_session()
+        headers = {**ann.headers, "Content-Type": "application/json"}
+        answer = await ann.house.client.request(
+            "DELETE", f"/api/chat/{session}", headers=headers, content=body
+        )
+        assert fields_of(answer) == {"msg": f"Session {session} deleted"}
+
+
+async def test_it_wraps_the_parameters_of_a_search_and_parses_its_dates(ann: User) -> None:
+    await ann.ask("Rhododendron?")
+    answer = await ann.get("/api/chat/search?params[q]=rhodo&params[page]=1&params[limit]=5&timeout=30000")
+    assert answer.json()
+    for item in answer.json():
+        assert ISO.fullmatch(item["created_at"])
+
+
+async def test_it_is_logged_out_by_no_route_of_a_session(ann: User, bob: User) -> None:
+    foreign = await bob.new_session()
+    client = ann.house.client
+    wrong = [
+        await ann.post(f"/api/chat/{foreign}/favorite"),
+        await client.put(f"/api/chat/{foreign}", headers=ann.headers, json={"title": "x"}),
+        await client.delete(f"/api/chat/{foreign}", headers=ann.headers),
+        await ann.get("/api/message/1000000/versions"),
+        await ann.get("/api/chat/search?q=%00"),
+    ]
+    assert {answer.status_code for answer in wrong} == {400, 404}
+    for answer in wrong:
+        assert isinstance(refusal(answer)[1], str)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.integration.house import House, User
+from tests.integration.house import House, Told, User
 from tests.integration.http.answers import ISO, fields_of, refusal
 from tests.integration.http.staff import call, staff
 from tests.integration.waiting import until
@@ -66,6 +66,8 @@ class TestArchive:
         await ann.post("/api/user/avatar", files={"avatar": ("me.png", picture.getvalue())})
         await ann.post("/api/user/tutor_request", json={"reason": "I teach."})
         told = await ann.ask("What is osmosis?")
+        again = Told.from_response(await ann.post(f"/api/chat/{told.session}/regenerate"))
+        await house.client.put(f"/api/chat/{told.session}", headers=ann.headers, json={"title": "Water"})
         await ben.ask("What is Ben's secret?")
         state = await ready(ann)
 
@@ -86,6 +88,10 @@ class TestArchive:
         assert lists["profile.json"]["full_name"] == "Ann Ökström"
         answer = next(m for m in lists["messages.json"] if m["id"] == told.message)
         assert (answer["role"], answer["content"]) == ("assistant", told.text)
+        assert answer["superseded_by"] == again.message  # every version, and which one is shown
+        newer = next(m for m in lists["messages.json"] if m["id"] == again.message)
+        assert (newer["version_of"], newer["superseded_by"]) == (told.message, None)
+        assert "Water" in {session["title"] for session in lists["chat_sessions.json"]}
         assert [file["archived_as"] for file in lists["files.json"]] == [
             "files/Notes.txt", "files/Notes-2.txt",
         ]  # fmt: skip

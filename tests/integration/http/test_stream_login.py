@@ -19,7 +19,7 @@ from tests.servers.llm_service import LlmServiceServer
 
 LONG = "x [[gap=0.05]]"  # some seconds
 SOON = Provider(scope=Scope.APP)
-SOON.provide(lambda: StreamTimes(2.0, 1.0, 0.1), provides=StreamTimes, override=True)
+SOON.provide(lambda: StreamTimes(2.0, 0.1), provides=StreamTimes, override=True)
 
 
 @pytest.fixture

@@ -224,3 +224,18 @@ async def test_empty_values_and_wrapped_ones_come_before_any_check(house: House)
 async def test_the_llm_service_may_bring_a_package_named_backend() -> None:
     source = Path(__file__).parents[3] / "src"
     assert not list(source.glob("backend*"))
+
+
+async def test_deleting_answers_200_and_naming_touches_no_moment_by_the_way(house: House) -> None:
+    ann = await house.user()
+    session = await ann.new_session()
+    moments = f"SELECT created_at, updated_at FROM session WHERE id = {session}"
+    before = await house.sql(moments)
+    path = f"/api/chat/{session}"
+    for answer in (
+        await house.client.put(path, headers=ann.headers, json={"title": "Cells"}),
+        await ann.post(f"{path}/favorite"),
+    ):
+        assert answer.status_code == 200
+        assert await house.sql(moments) == before
+    assert (await house.client.delete(path, headers=ann.headers)).status_code == 200  # not 204

@@ -21,13 +21,13 @@ from application.ports.credentials import Claims
 from domain.tutor_request import TutorSignup
 from domain.user import Role, Status, User
 from tests.builders import a_user
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
 from tests.fakes.codes import FakeCodes
 from tests.fakes.credentials import LIFE, FakePasswordHasher, some_tokens
 from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
-from tests.fakes.stops import FakeStopOrders
 from tests.fakes.throttle import FakeThrottle
 from tests.fakes.wakeup import FakeWakeup
 
@@ -54,7 +54,7 @@ class Desk:
         self.throttle = FakeThrottle(self.clock)
         self.sessions = FakeLoginSessions(self.clock)
         self.tokens = some_tokens()
-        self.stops = FakeStopOrders()
+        self.stops = FakeCalls()
         self.wakeup = FakeWakeup()
         self.work = FakeWorkFactory(self.database)
         self.reading = FakeReading(self.database)
@@ -122,7 +122,7 @@ class Desk:
 
     @property
     def end_sessions(self) -> EndSessions:
-        return EndSessions(sessions=self.sessions, stops=self.stops)
+        return EndSessions(sessions=self.sessions, calls=self.stops)
 
     @property
     def log_out_everywhere(self) -> LogOutEverywhere:

@@ -28,7 +28,7 @@ async def test_buries_the_account_and_ends_what_it_had_going_on(desk: Desk) -> N
     with pytest.raises(TokenDead):
         await desk.caller(token)
     assert desk.tables.users[ann.id].deleted_at == desk.clock.now()
-    assert desk.stops.given == [ann.id]
+    assert desk.stops.stopped_users == [ann.id]
     assert desk.wakeup.rings == 1
     (job,) = desk.tables.jobs.values()
     assert (job.kind, job.dedup_key) == (JobKind.ERASE_ACCOUNT, f"erase:{ann.id}")
@@ -88,7 +88,7 @@ async def test_a_lost_commit_leaves_everything_as_it_was(desk: Desk) -> None:
         await leave(desk, ann, code)
     await desk.caller(token)
     assert desk.tables.jobs == {}
-    assert desk.stops.given == []
+    assert desk.stops.stopped_users == []
 
 
 async def test_with_redis_gone_after_the_commit_the_account_is_gone_all_the_same(desk: Desk) -> None:

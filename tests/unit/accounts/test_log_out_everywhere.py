@@ -19,7 +19,7 @@ async def test_ends_all_logins_of_the_account_and_no_others() -> None:
     assert desk.user().status is Status.INACTIVE
     line = desk.tables.log[-1]
     assert (line.action, line.target, line.details) == ("logout", ann.id, {"sessions": "all"})
-    assert desk.stops.given == []
+    assert desk.stops.stopped_users == []
 
 
 async def test_holds_although_redis_cannot_be_told(desk: Desk) -> None:

@@ -47,7 +47,7 @@ class TestChange:
                 await desk.caller(token)
         assert desk.user().status is Status.INACTIVE
         await desk.caller(await desk.login(ANN, NEW, IP))
-        assert desk.stops.given == []  # what is being answered is answered
+        assert desk.stops.stopped_users == []  # what is being answered is answered
 
     async def test_is_recorded_and_told(self, desk: Desk, change: Change, purpose: Purpose) -> None:
         ann = await desk.someone()

@@ -11,6 +11,7 @@ from application.ports.mail import Mail, MailRefused
 from domain.job import JobKind, JobState
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.mail import FakeMailer
+from tests.fakes.metrics import FakeJobMetrics
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory, JobRow
 from tests.fakes.wakeup import FakeWakeup
 
@@ -40,6 +41,7 @@ class Postroom:
             clock=self.clock,
             doing={JobKind.SEND_MAIL: send},
             worker="w1",
+            metrics=FakeJobMetrics(),
         )
 
     async def post(self) -> None:

@@ -3,28 +3,43 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from adapters.http.client import http_client
 from adapters.http.llm_service import LlmService
 from adapters.http.openai_chat import OpenAiChat
-from application.ports.language_model import LanguageModel, ModelFailed, ModelTimeout, Prompt
-from domain.conversation import MemoryId
+from application.ports.language_model import (
+    ActivationFailed,
+    ActivationTimeout,
+    ActivationUnreachable,
+    ActivationUnsupported,
+    LanguageModel,
+    ModelFailed,
+    ModelTimeout,
+    ModelUnreachable,
+    Prompt,
+    Turn,
+    UnknownModel,
+)
+from domain.conversation import MemoryId, Speaker
+from domain.errors import DomainError
 from domain.user import UserId
 from tests.servers.http import Fault
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.openai_chat import OpenAiChatServer
 from tests.servers.script import Script
+from tests.transports import TRANSPORTS, client_over
 
 PROMPT = Prompt(user=UserId(7), memory=MemoryId(41), system="Be kind.", input="Why?\n\n=== X ===")
+TURNS = [Turn(Speaker.USER, "Hi."), Turn(Speaker.ASSISTANT, "Hello.")]
 MB = 1024 * 1024
 
 
-@pytest.fixture
-async def client() -> AsyncGenerator[httpx.AsyncClient]:
-    async with http_client() as made:
+@pytest.fixture(params=TRANSPORTS)
+async def client(request: pytest.FixtureRequest) -> AsyncGenerator[httpx.AsyncClient]:
+    async with client_over(request.param) as made:
         yield made
 
 
@@ -52,6 +67,34 @@ async def test_the_service_is_told_user_memory_and_input(
     (request,) = service.received
     assert request.path == "/chat/stream"
     assert request.json() == {"user_id": 7, "session_id": 41, "input": PROMPT.input}
+
+
+async def test_a_service_that_heard_nothing_yet_is_told_what_was_said(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    prompt = replace(PROMPT, turns=TURNS, retold="Earlier: Hi.\0 Now: Why?")
+    model = LlmService(client, service.url)
+
+    await said_by(model, prompt)
+
+    assert service.received[0].json()["input"] == "Earlier: Hi.\ufffd Now: Why?"
+    assert model.remembers
+
+
+async def test_a_chat_is_told_system_turns_and_input(
+    client: httpx.AsyncClient, openai: OpenAiChatServer
+) -> None:
+    model = OpenAiChat(client, openai.url + "/v1", "small-tutor")
+
+    await said_by(model, replace(PROMPT, turns=TURNS, retold="not for a chat"))
+
+    assert openai.received[0].json()["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": PROMPT.input},
+    ]
+    assert not model.remembers
 
 
 async def test_a_chat_is_told_system_and_input(client: httpx.AsyncClient, openai: OpenAiChatServer) -> None:
@@ -254,27 +297,6 @@ async def test_half_a_character_never_leaves(client: httpx.AsyncClient, service:
     assert await said_by(LlmService(client, service.url)) == "a\ufffd\ufffd"
 
 
-async def test_an_oversized_event_has_failed_and_is_not_read_to_its_end(
-    client: httpx.AsyncClient, service: LlmServiceServer
-) -> None:
-    service.script = Script(pieces=["x" * (16 * MB)], end="hang")
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-
-    with pytest.raises(ModelFailed):
-        await said_by(LlmService(client, service.url))
-
-    assert loop.time() - began < 2
-    await service.until(lambda: len(service.abandoned) == 1)
-
-
-async def test_an_oversized_reply_has_failed(client: httpx.AsyncClient, service: LlmServiceServer) -> None:
-    service.script = Script(pieces=["x" * (MB // 8)] * 9, end="hang")
-
-    with pytest.raises(ModelFailed):
-        await said_by(LlmService(client, service.url))
-
-
 async def test_a_reply_of_just_the_limit_passes(client: httpx.AsyncClient, service: LlmServiceServer) -> None:
     service.script = Script(pieces=["x" * (MB // 8)] * 8)
 
@@ -410,3 +432,102 @@ async def test_the_service_lists_nothing_but_says_whether_it_is_there(
     service.faults["/health"] = Fault(status=500)
     with pytest.raises(ModelFailed):
         await model.models()
+
+
+async def test_a_service_is_told_which_model_to_load(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    model = LlmService(client, service.url)
+
+    assert await model.activate("large:8b") == "Model large:8b activated"
+
+    assert service.asked("/activate_model")[0].json() == {"model": "large:8b"}
+    assert [(listed.name, listed.active) for listed in await model.models()] == [("large:8b", True)]
+
+
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        (b'{"error": "no such model"}', "no such model"),
+        (b'{"error": "' + b"x" * 400 + b'"}', "x" * 300),
+        (b'{"error": "a\\u0000\\ud83c"}', "a\ufffd\ufffd"),
+        (b'{"error": 7}', None),
+        (b"{}", None),
+        (b"<html>", None),
+    ],
+)
+async def test_a_model_that_is_not_there_is_said_to_be_so_in_the_services_words(
+    client: httpx.AsyncClient, service: LlmServiceServer, said: bytes, detail: str | None
+) -> None:
+    service.faults["/activate_model"] = Fault(status=400, body=said)
+    model = LlmService(client, service.url)
+
+    with pytest.raises(UnknownModel) as caught:
+        await model.activate("large:8b")
+
+    assert caught.value.extra.get("detail") == detail
+    assert await model.models() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        (ActivationUnsupported, Fault(status=404, body=b"<html>", content_type="text/html")),
+        (ActivationUnsupported, Fault(status=405)),
+        (ActivationFailed, Fault(status=200, body=b"<html>", content_type="text/html")),
+        (ActivationFailed, Fault(status=200, body=b'{"message": 7}')),
+        (ActivationFailed, Fault(status=200, body=b"[]")),
+        (ActivationFailed, Fault(status=200, body=b"x" * 2 * MB)),
+        (ActivationFailed, Fault(status=500, body=b'{"error": "CUDA out of memory at 10.0.0.7"}')),
+        (ActivationFailed, Fault(status=302, headers={"location": "/"})),
+        (ActivationFailed, Fault(reset=True)),
+        (ActivationTimeout, Fault(hang=True)),
+        (ActivationTimeout, Fault(delay=60)),
+    ],
+)
+async def test_a_model_that_was_not_activated_is_not_the_active_one(
+    client: httpx.AsyncClient, service: LlmServiceServer, error: type[DomainError], fault: Fault
+) -> None:
+    service.faults["/activate_model"] = fault
+    model = LlmService(client, service.url, activation_s=0.2)
+
+    with pytest.raises(error) as caught:
+        await model.activate("large:8b")
+
+    assert type(caught.value) is error
+    assert "10.0.0.7" not in f"{caught.value}{caught.value.extra}"
+    assert len(service.asked("/activate_model")) == 1
+    assert await model.models() == []
+
+
+async def test_a_service_that_knows_nothing_of_loading_models_says_so(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    service.installed = None
+    with pytest.raises(ActivationUnsupported):
+        await LlmService(client, service.url).activate("large:8b")
+
+
+async def test_no_service_to_activate_a_model_at_is_unreachable(client: httpx.AsyncClient) -> None:
+    async with LlmServiceServer() as gone:
+        pass
+    with pytest.raises(ActivationUnreachable):
+        await LlmService(client, gone.url).activate("large:8b")
+
+
+async def test_a_successful_load_may_say_nothing(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    service.faults["/activate_model"] = Fault(status=200, body=b"{}")
+    assert await LlmService(client, service.url).activate("large:8b") is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_server_that_is_full_is_unreachable_for_a_check_too(
+    client: httpx.AsyncClient, service: LlmServiceServer, openai: OpenAiChatServer, status: int
+) -> None:
+    service.faults["/health"] = openai.faults["/v1/models"] = Fault(status=status)
+    with pytest.raises(ModelUnreachable):
+        await LlmService(client, service.url).check()
+    with pytest.raises(ModelUnreachable):
+        await OpenAiChat(client, openai.url + "/v1").check()

@@ -8,7 +8,6 @@ import httpx
 import pytest
 from fpdf import FPDF
 
-from adapters.http.client import http_client
 from adapters.http.rag_service import RagService
 from application.ports.knowledge import Erased, KnowledgeFailed, KnowledgeTimeout
 from domain.document import BadFile, FileKind, Hit, StoredFile
@@ -16,6 +15,7 @@ from domain.user import UserId
 from tests.fakes.blobs import FakeBlobs
 from tests.servers.http import Fault
 from tests.servers.rag_service import RagServiceServer
+from tests.transports import TRANSPORTS, client_over
 
 ANN = UserId(7)
 LEAVES = b"Leaves are green."
@@ -52,9 +52,9 @@ class World:
         return list(await self.rag.find("Why?", ANN))
 
 
-@pytest.fixture
-async def world() -> AsyncGenerator[World]:
-    async with RagServiceServer() as server, http_client() as client:
+@pytest.fixture(params=TRANSPORTS)
+async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
+    async with RagServiceServer() as server, client_over(request.param) as client:
         yield World(client, server)
 
 

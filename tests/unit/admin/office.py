@@ -16,13 +16,13 @@ from application.ports.persistence import Account
 from domain.tutor_request import TutorRequest
 from domain.user import Role, Status, User
 from tests.builders import a_user
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
 from tests.fakes.codes import FakeCodes
 from tests.fakes.credentials import LIFE, FakePasswordHasher
 from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, LogLine
-from tests.fakes.stops import FakeStopOrders
 from tests.fakes.throttle import FakeThrottle
 from tests.fakes.wakeup import FakeWakeup
 
@@ -41,11 +41,11 @@ class Office:
         self.codes = FakeCodes(self.clock)
         self.outbox = FakeOutbox(self.clock)
         self.sessions = FakeLoginSessions(self.clock)
-        self.stops = FakeStopOrders()
+        self.stops = FakeCalls()
         self.wakeup = FakeWakeup()
         self.work = FakeWorkFactory(self.database)
         work, clock = self.work, self.clock
-        ending = EndSessions(sessions=self.sessions, stops=self.stops)
+        ending = EndSessions(sessions=self.sessions, calls=self.stops)
         verification = SendVerification(
             reading=FakeReading(self.database),
             codes=self.codes,

@@ -16,7 +16,7 @@ async def test_the_account_is_gone_at_once_and_its_erasure_queued(office: Office
     assert office.user(ann).deleted_at == office.clock.now()
     assert office.is_revoked(claims)
     assert not await office.sessions.is_alive(claims, office.clock.now(), active=False)
-    assert office.stops.given == [ann.id]
+    assert office.stops.stopped_users == [ann.id]
     (job,) = office.database.tables.jobs.values()
     assert (job.kind, job.payload["user_id"]) == (JobKind.ERASE_ACCOUNT, ann.id)
     assert office.wakeup.rings == 1
@@ -60,4 +60,4 @@ async def test_a_lost_commit_deletes_nothing(office: Office) -> None:
         await office.delete_user(root, ann.id)
     assert office.user(ann).deleted_at is None
     assert await office.sessions.is_alive(claims, office.clock.now(), active=False)
-    assert (office.stops.given, office.wakeup.rings, office.log) == ([], 0, [])
+    assert (office.stops.stopped_users, office.wakeup.rings, office.log) == ([], 0, [])

@@ -125,7 +125,7 @@ class TestRole:
         assert office.is_revoked(claims)
         assert not await office.sessions.is_alive(claims, office.clock.now(), active=False)
         assert office.told == [(ann.id, "Your role was changed", "info")]
-        assert office.stops.given == []
+        assert office.stops.stopped_users == []
         assert office.user(ann).status is Status.INACTIVE  # nobody is logged in there any more
 
     @pytest.mark.parametrize("role", [Role.TUTOR, Role.ADMIN])
@@ -157,7 +157,7 @@ class TestBan:
         assert office.user(ann).status is Status.BANNED
         assert office.is_revoked(claims)
         assert not await office.sessions.is_alive(claims, office.clock.now(), active=False)
-        assert office.stops.given == [ann.id]
+        assert office.stops.stopped_users == [ann.id]
 
     async def test_holds_without_redis(self, office: Office) -> None:
         root, ann = await office.somebody(ROOT, Role.ADMIN), await office.somebody(ANN)
@@ -174,7 +174,7 @@ class TestBan:
             await office.edit(root, ann, status="banned", email="other@school.org")
         assert office.user(ann).status is Status.INACTIVE
         assert await office.sessions.is_alive(claims, office.clock.now(), active=False)
-        assert office.stops.given == []
+        assert office.stops.stopped_users == []
 
     async def test_is_lifted(self, office: Office) -> None:
         root, ann = await office.somebody(ROOT, Role.ADMIN), await office.somebody(ANN, status=Status.BANNED)

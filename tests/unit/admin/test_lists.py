@@ -7,6 +7,7 @@ from application.ports.language_model import Model, ModelUnreachable
 from domain.document import IndexState, StoredFile
 from domain.errors import StorageUnavailable
 from tests.builders import a_file
+from tests.fakes.active_model import FakeActiveModel
 from tests.fakes.administration import FakeAdministration
 from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.language_model import FakeLanguageModel
@@ -19,7 +20,7 @@ class TestModels:
     async def test_are_what_the_server_lists(self) -> None:
         model = FakeLanguageModel()
         model.listed = [Model("a:1", owner="us"), Model("b", active=True)]
-        assert await ListModels(model=model, configured=CONFIGURED)() == [
+        assert await ListModels(model=model, active=FakeActiveModel(), configured=CONFIGURED)() == [
             ListedModel(model.listed[0], selected=False, answers=False),
             ListedModel(model.listed[1], selected=True, answers=True),
         ]
@@ -28,15 +29,28 @@ class TestModels:
     async def test_are_the_configured_ones_without_a_list(self, up: bool) -> None:
         model = FakeLanguageModel()
         model.unwell = None if up else ModelUnreachable()
-        assert await ListModels(model=model, configured=CONFIGURED)() == [
+        assert await ListModels(model=model, active=FakeActiveModel(), configured=CONFIGURED)() == [
             ListedModel(Model("big:12b"), selected=True, answers=up),
             ListedModel(Model("small:8b-q4"), selected=False, answers=False),
+        ]
+
+    async def test_the_one_that_was_loaded_is_asked_where_the_server_lists_none(self) -> None:
+        model, active = FakeLanguageModel(), FakeActiveModel("small:8b-q4")
+        listed = ListModels(model=model, active=active, configured=CONFIGURED)
+        assert [(one.model.name, one.selected) for one in await listed()] == [
+            ("big:12b", False),
+            ("small:8b-q4", True),
+        ]
+        await active.note("new:1b")
+        assert [(one.model.name, one.selected) for one in await listed()][:2] == [
+            ("new:1b", True),
+            ("big:12b", False),
         ]
 
     async def test_are_none_where_none_is_installed(self) -> None:
         model = FakeLanguageModel()
         model.unwell = ModelUnreachable()
-        assert await ListModels(model=model, configured=())() == []
+        assert await ListModels(model=model, active=FakeActiveModel(), configured=())() == []
 
     @pytest.mark.parametrize(
         ("name", "version"), [("llama3.1:8b-q4", "8b-q4"), ("gpt", ""), ("a:b:c", "b:c")]

@@ -1,6 +1,7 @@
 """A chat on fakes: one database, one shared state, any number of workers."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,17 +9,34 @@ from typing import Any
 
 from typing_extensions import override
 
-from application.chat.ask import Ask
+from application import tasks
+from application.chat import events
+from application.chat.ask import Ask, Asked
+from application.chat.ask_once import AskOnce
+from application.chat.edit import EditQuestion
+from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Answers, Question, Replies
-from application.chat.running import Reader, RunningReply
+from application.chat.feed import Feed, Reader
+from application.chat.follow import FollowReply
+from application.chat.heed import Heed
+from application.chat.regenerate import Regenerate
+from application.chat.running import RunningReply
 from application.chat.settle import SettleAbandoned, SettleReply
+from application.chat.stop import StopReply
+from application.chat.store_reply import StoreReply
+from application.chat.take_turn import TakeTurn
+from application.chat.telling import Telling
 from application.ports.language_model import Prompt
+from application.ports.replies import Batch
 from domain.conversation import Message, MessageId, SessionId, Source
 from domain.user import UserId
-from tests.builders import a_stored_session, a_user
+from tests.builders import a_stored_session, a_user, an_open_reply
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
+from tests.fakes.idempotency import FakeIdempotencyKeys
 from tests.fakes.language_model import FakeLanguageModel
-from tests.fakes.persistence import FakeDatabase, FakeWorkFactory, Tables
+from tests.fakes.metrics import FakeReplyMetrics
+from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
 from tests.fakes.replies import FakeCluster, FakeReplyLogs, FakeRuns
 from tests.fakes.throttle import FakeThrottle
 
@@ -27,17 +45,21 @@ TICK_S = 0.01
 
 @dataclass(eq=False)
 class SaysWhatTheModelSays(Answers):
-    """Answers without looking anywhere, citing what it is told to. `bug` is raised after the answer."""
+    """Answers without looking anywhere, citing what it is told to. `bug` is raised after the answer; `tells`
+    is done with each telling first; `questions` are those that were answered."""
 
     model: FakeLanguageModel
     cites: Sequence[Source] = ()
     bug: Exception | None = None
+    tells: Callable[[Telling], None] | None = None
+    questions: list[Question] = field(default_factory=list)
 
     @override
-    async def __call__(
-        self, question: Question, cite: Callable[[Sequence[Source]], None]
-    ) -> AsyncGenerator[str]:
-        cite(self.cites)
+    async def __call__(self, question: Question, telling: Telling) -> AsyncGenerator[str]:
+        self.questions.append(question)
+        telling.cite(self.cites)
+        if self.tells is not None:
+            self.tells(telling)
         prompt = Prompt(user=question.user, memory=question.memory, system="", input=question.text)
         stream = self.model.stream(prompt)
         try:
@@ -57,7 +79,23 @@ class Worker:
     replies: Replies
     settle: SettleReply
     settle_abandoned: SettleAbandoned
-    ask: Ask
+    asking: Ask
+    ask_once: AskOnce
+    regenerate: Regenerate
+    edit_question: EditQuestion
+    follow: FollowReply
+    elsewhere: Elsewhere
+    stop_reply: StopReply
+    heed: Heed
+
+    async def ask(
+        self,
+        user: UserId,
+        text: str | None,
+        session: SessionId | None = None,
+        use_documents: bool | None = None,
+    ) -> RunningReply:
+        return await self.asking(Asked(user=user, text=text, session=session, use_documents=use_documents))
 
 
 @dataclass(eq=False)
@@ -68,48 +106,98 @@ class Room:
     database: FakeDatabase = field(default_factory=FakeDatabase)
     cluster: FakeCluster = field(default_factory=FakeCluster)
     logs: FakeReplyLogs = field(default_factory=FakeReplyLogs)
+    calls: FakeCalls = field(default_factory=FakeCalls)
+    keys: FakeIdempotencyKeys = field(default_factory=FakeIdempotencyKeys)
+    metrics: FakeReplyMetrics = field(default_factory=FakeReplyMetrics)
     model: FakeLanguageModel = field(default_factory=FakeLanguageModel)
     per_minute: int = 0
     wait_s: float = 0.3
+    detached_s: float = 300.0
+    tick_s: float = TICK_S
 
     def __post_init__(self) -> None:
         self.work = FakeWorkFactory(self.database)
+        self.reading = FakeReading(self.database)
         self.answers = SaysWhatTheModelSays(self.model)
         self.throttle = FakeThrottle(self.clock)
 
     def worker(self, name: str = "ours") -> Worker:
         runs = self.cluster.worker(name)
+        store = StoreReply(work=self.work, clock=self.clock, pause_s=0.001)
         replies = Replies(
-            self.answers, self.work, runs, self.logs, self.clock, tick_s=TICK_S, save_pause_s=0.001
+            self.answers,
+            store,
+            runs,
+            self.logs,
+            self.metrics,
+            detached_s=self.detached_s,
+            tick_s=self.tick_s,
+            followed_tick_s=TICK_S / 2,
+            look_s=TICK_S,
         )
-        settle = SettleReply(work=self.work, logs=self.logs, clock=self.clock)
+        settle = SettleReply(work=self.work, logs=self.logs, clock=self.clock, metrics=self.metrics)
+        take_turn = TakeTurn(
+            runs=runs,
+            replies=replies,
+            settle=settle,
+            calls=self.calls,
+            throttle=self.throttle,
+            per_minute=self.per_minute,
+            wait_s=self.wait_s,
+        )
+        ask = Ask(work=self.work, reading=self.reading, take_turn=take_turn, clock=self.clock, max_chars=100)
+        elsewhere = Elsewhere(
+            logs=self.logs,
+            calls=self.calls,
+            reading=self.reading,
+            poll_s=TICK_S / 2,
+            say_s=TICK_S,
+            doubt_s=5 * TICK_S,
+        )
+        follow = FollowReply(
+            replies=replies, elsewhere=elsewhere, reading=self.reading, runs=runs, logs=self.logs
+        )
         return Worker(
             runs,
             replies,
             settle,
             SettleAbandoned(work=self.work, runs=runs, replies=replies, settle=settle),
-            Ask(
+            ask,
+            AskOnce(ask=ask, follow=follow, keys=self.keys, reading=self.reading, wait_s=self.wait_s),
+            Regenerate(work=self.work, reading=self.reading, take_turn=take_turn, clock=self.clock),
+            EditQuestion(
                 work=self.work,
-                runs=runs,
-                replies=replies,
-                settle=settle,
-                throttle=self.throttle,
+                reading=self.reading,
+                take_turn=take_turn,
                 clock=self.clock,
                 max_chars=100,
-                per_minute=self.per_minute,
-                wait_s=self.wait_s,
             ),
+            follow,
+            elsewhere,
+            StopReply(
+                reading=self.reading,
+                replies=replies,
+                runs=runs,
+                calls=self.calls,
+                settle=settle,
+                within_s=self.wait_s,
+            ),
+            Heed(calls=self.calls, replies=replies),
         )
 
     @asynccontextmanager
     async def open_worker(self, name: str = "ours") -> AsyncIterator[Worker]:
-        """A worker whose replies are copied, until it ends."""
+        """A worker whose replies are copied, and that hears the others, until it ends."""
         worker = self.worker(name)
         worker.replies.open()
+        chores = [asyncio.create_task(do()) for do in (worker.heed.forever, worker.elsewhere.follow)]
+        await asyncio.sleep(0)
         try:
             yield worker
         finally:
+            worker.elsewhere.close()
             await worker.replies.drain(0)
+            await tasks.ended(*chores)
 
     @property
     def tables(self) -> Tables:
@@ -131,14 +219,62 @@ class Room:
             await w.commit()
         return session.id
 
+    async def abandoned(self, *said: str, session: SessionId | None = None) -> MessageId:
+        """A reply in the making whose worker is no more, with the copy it left."""
+        if session is None:
+            session = await self.session_of(await self.someone(f"u{len(self.tables.users)}@example.org"))
+        async with self.work() as w:
+            reply = an_open_reply(session)
+            w.messages.add(reply)
+            await w.commit()
+        chunks = [chunk for piece in said for chunk in events.chunks(piece)]
+        if chunks:
+            await self.logs.append([Batch(reply.id, 1, events.frames(reply.id, 0, *chunks))])
+        return reply.id
 
-async def heard(running: RunningReply) -> list[bytes]:
+    async def dead_run(self, message: MessageId) -> None:
+        """The run that the dead worker of this reply left behind."""
+        runs = self.cluster.worker("dead")
+        run, _ = await runs.claim(self.message(message).session_id)
+        await runs.bind(run, message)
+        self.cluster.die("dead")
+
+    def owner(self, message: MessageId) -> UserId:
+        return self.tables.sessions[self.message(message).session_id].owner
+
+
+async def visit(worker: Worker, user: UserId, message: MessageId, after: int | None = None) -> list[bytes]:
+    """What a reader is told who comes with that place and stays to the end."""
+    async with worker.follow(user, message, after) as place:
+        return await read_on(place.feed, place.after)
+
+
+async def heard(running: RunningReply, after: int = 0) -> list[bytes]:
     """Everything a reader is told, to the end."""
-    events: list[bytes] = []
-    with Reader(running) as reader:
-        while not reader.finished:
-            events += (await reader.next(5))[1]
-    return events
+    return await read_on(running.feed, after)
+
+
+async def read_on(feed: Feed, after: int = 0) -> list[bytes]:
+    """The frames after that place, to the end."""
+    told: list[bytes] = []
+    async with asyncio.timeout(5):
+        with Reader(feed, after) as reader:
+            while not reader.finished:
+                told += frames_in(await reader.next())
+    return told
+
+
+def frames_in(piece: bytes) -> list[bytes]:
+    return [part + b"\n\n" for part in piece.split(b"\n\n")[:-1]]
+
+
+def told(frames: Sequence[bytes]) -> list[dict[str, Any]]:
+    """What these frames say."""
+    return [json.loads(frame.split(b"\ndata: ", 1)[1]) for frame in frames]
+
+
+def numbers(frames: Sequence[bytes]) -> list[int]:
+    return [int(frame.split(b"\n", 1)[0].rsplit(b"-", 1)[1]) for frame in frames]
 
 
 async def ended(running: RunningReply) -> RunningReply:

@@ -1,5 +1,6 @@
 """Contract 4.2, row by row."""
 
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -8,17 +9,22 @@ import pytest
 
 from application.chat.absent_model import AbsentModel
 from application.chat.answer import Answer
+from application.chat.context import Budget, tokens
 from application.chat.engine import Question
+from application.chat.telling import Telling
+from application.chat.upstreams import Upstreams, guarded
 from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED
 from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, KnowledgeUnreachable
-from application.ports.language_model import LanguageModel, ModelUnreachable
-from domain.conversation import MemoryId, SessionId, Source
+from application.ports.language_model import LanguageModel, ModelUnreachable, Prompt
+from domain.conversation import MemoryId, MessageId, SessionId, Source, Speaker
 from domain.document import FileId, IndexState
-from domain.errors import DomainError
+from domain.errors import DomainError, StorageUnavailable
+from domain.job import JobKind
 from domain.user import UserId
-from tests.builders import a_file, a_stored_session, a_user
+from tests.builders import a_file, a_message, a_stored_session, a_user
 from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.language_model import FakeLanguageModel
+from tests.fakes.metrics import FakeReplyMetrics
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory
 
 OSMOSIS = "Osmosis moves water through a membrane."
@@ -26,6 +32,31 @@ ASKS = "According to the document, what does osmosis move?"
 REFERS = "What does it say that osmosis moves?"
 SILENT = "What does osmosis move?"  # wording that asks for no document
 OFF_TOPIC = "According to the document, who won the chess championship?"
+
+
+def upstreams_of(*models: LanguageModel) -> Upstreams:
+    metrics = FakeReplyMetrics()
+    return Upstreams([guarded(model.name, model, metrics, longest=77) for model in models], metrics)
+
+
+def a_question(text: str, *, use_documents: bool | None = None, memory_is_fresh: bool = False) -> Question:
+    return Question(
+        user=UserId(1),
+        session=SessionId(1),
+        message=MessageId(1000),
+        answer=MessageId(1001),
+        memory=MemoryId(9),
+        text=text,
+        use_documents=use_documents,
+        memory_is_fresh=memory_is_fresh,
+    )
+
+
+def prompt_of(model: LanguageModel) -> Prompt:
+    """The only one it got."""
+    assert isinstance(model, FakeLanguageModel)
+    (prompt,) = model.prompts
+    return prompt
 
 
 @dataclass(eq=False)
@@ -79,21 +110,29 @@ class Library:
         await self.knowledge.index(file)
         return file.id
 
-    async def ask(self, text: str, use: bool | None = None, **changed: object) -> "Answered":
+    async def said(self, *texts: str) -> None:
+        """In the session, by turns."""
+        async with self.work() as w:
+            for n, text in enumerate(texts):
+                speaker = Speaker.ASSISTANT if n % 2 else Speaker.USER
+                w.messages.add(a_message(SessionId(1), text, speaker))
+            await w.commit()
+
+    async def ask(
+        self, text: str, use: bool | None = None, *, memory_is_fresh: bool = False, **changed: object
+    ) -> "Answered":
         answer = Answer(
-            model=self.model,
+            upstreams=upstreams_of(self.model),
             knowledge=self.knowledge,
             reading=FakeReading(self.database),
             strict=self.strict,
             budget_s=self.budget_s,
-            max_tokens=77,
+            context=Budget(turns=1000),
         )
         answer = replace(answer, **changed)  # type: ignore[arg-type]  # any field
-        question = Question(
-            user=UserId(1), session=SessionId(1), memory=MemoryId(9), text=text, use_documents=use
-        )
+        question = a_question(text, use_documents=use, memory_is_fresh=memory_is_fresh)
         answered = Answered(self.model)
-        async with aclosing(answer(question, answered.cite)) as pieces:
+        async with aclosing(answer(question, answered.telling)) as pieces:
             async for piece in pieces:
                 answered.text += piece
         return answered
@@ -104,6 +143,10 @@ class Answered:
     model: LanguageModel
     text: str = ""
     cited: list[Source] = field(default_factory=list)
+    telling: Telling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.telling = Telling(self.cite, time.monotonic)
 
     def cite(self, sources: Sequence[Source]) -> None:
         self.cited = list(sources)
@@ -325,26 +368,26 @@ class TestStrict:
 
 class TestWithoutAModel:
     async def test_documents_are_quoted(self) -> None:
-        library = await Library(model=AbsentModel()).opened()
+        library = await Library().opened()
         await library.add(OSMOSIS)
-        answered = await library.ask(ASKS, writes=False)
+        answered = await library.ask(ASKS, upstreams=upstreams_of())
         assert answered.text == f"“{OSMOSIS}” (notes.txt, page 1)"
         assert len(answered.cited) == 1
 
     async def test_what_they_do_not_answer_is_admitted(self) -> None:
-        library = await Library(model=AbsentModel()).opened()
+        library = await Library().opened()
         await library.add(OSMOSIS)
         discovered = "According to the document, who discovered osmosis in 1748?"
-        assert (await library.ask(discovered, writes=False)).text == NOT_ANSWERED
+        assert (await library.ask(discovered, upstreams=upstreams_of())).text == NOT_ANSWERED
         library.strict = True
-        assert (await library.ask(OFF_TOPIC, writes=False)).text == NOT_ANSWERED
+        assert (await library.ask(OFF_TOPIC, upstreams=upstreams_of())).text == NOT_ANSWERED
 
     async def test_nothing_else_can_be_answered(self) -> None:
-        library = await Library(model=AbsentModel()).opened()
+        library = await Library().opened()
         with pytest.raises(ModelUnreachable):
-            await library.ask(SILENT, writes=False)
+            await library.ask(SILENT, upstreams=upstreams_of())
         with pytest.raises(ModelUnreachable):
-            await library.model.check()
+            await AbsentModel().check()
 
 
 class TestModel:
@@ -360,15 +403,107 @@ class TestModel:
         library = await Library(strict=strict, model=model).opened()
         await library.add(OSMOSIS)
         answer = Answer(
-            model=model,
+            upstreams=upstreams_of(model),
             knowledge=library.knowledge,
             reading=FakeReading(library.database),
             strict=strict,
             budget_s=1,
+            context=Budget(turns=1000),
         )
-        question = Question(
-            user=UserId(1), session=SessionId(1), memory=MemoryId(9), text=ASKS, use_documents=None
-        )
-        async with aclosing(answer(question, lambda sources: None)) as pieces:
+        telling = Telling(lambda sources: None, time.monotonic)
+        async with aclosing(answer(a_question(ASKS), telling)) as pieces:
             await anext(pieces)
         assert model.speaking == 0
+
+
+class TestContext:
+    """What is told again of a conversation, to whom."""
+
+    async def test_a_model_that_does_not_remember_hears_the_turns(self, library: Library) -> None:
+        await library.said("Who?", "Newton.")
+        await library.ask(SILENT)
+        assert [turn.text for turn in prompt_of(library.model).turns] == ["Who?", "Newton."]
+
+    async def test_one_that_remembers_hears_nothing_again(self, library: Library) -> None:
+        await library.said("Who?", "Newton.")
+        assert isinstance(library.model, FakeLanguageModel)
+        library.model.remembers = True
+        answered = await library.ask(SILENT)
+        assert (prompt_of(library.model).input, prompt_of(library.model).retold) == (SILENT, None)
+        assert answered.telling.chores == set()
+
+    async def test_unless_nothing_was_heard_under_its_key(self, library: Library) -> None:
+        await library.said("Who?", "Newton.")
+        assert isinstance(library.model, FakeLanguageModel)
+        library.model.remembers = True
+        await library.ask(SILENT, memory_is_fresh=True)
+        retold = prompt_of(library.model).retold or ""
+        assert retold.index("Newton.") < retold.index(SILENT)
+
+    async def test_turns_come_before_question_and_documents(self, library: Library) -> None:
+        await library.said("Who?", "Newton.")
+        await library.add(OSMOSIS)
+        await library.ask(ASKS, memory_is_fresh=True)
+        retold = prompt_of(library.model).retold or ""
+        assert retold.index("Newton.") < retold.index(ASKS) < retold.index(OSMOSIS)
+
+    async def test_a_guarded_answer_is_not_led_away_by_them(self, strict: Library) -> None:
+        await strict.said("Who?", "Newton.")
+        await strict.add(OSMOSIS)
+        await strict.ask(ASKS)
+        prompt = prompt_of(strict.model)
+        assert (prompt.turns, "Newton." in prompt.input + prompt.system) == ((), False)
+
+    async def test_the_summary_is_part_of_the_system_prompt(self, library: Library) -> None:
+        await library.said("Who?", "Newton.", "When?", "1687.")
+        library.database.tables.sessions[SessionId(1)].summary = "They spoke of Newton."
+        library.database.tables.sessions[SessionId(1)].summary_upto = MessageId(2)
+        await library.ask(SILENT)
+        prompt = prompt_of(library.model)
+        assert "They spoke of Newton." in prompt.system
+        assert [turn.text for turn in prompt.turns] == ["When?", "1687."]
+
+    async def test_is_short_enough_for_the_smallest_model(self, library: Library) -> None:
+        await library.said(*["word " * 200] * 20)
+        budget = Budget(turns=100_000, window=2000, answer=300)
+        await library.ask(SILENT, context=budget)
+        prompt = prompt_of(library.model)
+        texts = (prompt.system, prompt.input, *(turn.text for turn in prompt.turns))
+        assert 1000 < sum(tokens(text) + 4 for text in texts) <= 1700
+
+    async def test_the_database_failing_means_without_it(self, library: Library) -> None:
+        library.database.down = True
+        assert (await library.ask(SILENT)).text == "Osmosis moves water."
+
+    async def test_what_would_never_be_told_is_not_left_out(self, library: Library) -> None:
+        library.database.down = True
+        with pytest.raises(StorageUnavailable):
+            await library.ask(SILENT, memory_is_fresh=True)
+
+    async def test_words_of_our_own_are_not_in_the_memory_of_who_remembers(self, strict: Library) -> None:
+        assert isinstance(strict.model, FakeLanguageModel)
+        strict.model.remembers = True
+        await strict.add(OSMOSIS)
+        answered = await strict.ask(OFF_TOPIC)
+        assert (answered.text, answered.telling.answered_by_fallback) == (NOT_ANSWERED, True)
+
+
+class TestChores:
+    async def test_a_first_exchange_wants_a_title(self, library: Library) -> None:
+        assert (await library.ask(SILENT)).telling.chores == set()
+        assert (await library.ask(SILENT, auto_title=True)).telling.chores == {JobKind.TITLE_SESSION}
+
+    async def test_a_later_one_does_not(self, library: Library) -> None:
+        await library.said("Who?", "Newton.")
+        assert (await library.ask(SILENT, auto_title=True)).telling.chores == set()
+
+    async def test_a_long_conversation_wants_a_summary(self, library: Library) -> None:
+        await library.said(*["word " * 200] * 10)
+        assert (await library.ask(SILENT)).telling.chores == {JobKind.SUMMARISE_SESSION}
+
+    async def test_nobody_but_a_model_that_remembers_writes_neither(self, library: Library) -> None:
+        await library.said(*["word " * 200] * 10)
+        assert isinstance(library.model, FakeLanguageModel)
+        library.model.remembers = True
+        asked = await library.ask(SILENT, auto_title=True, memory_is_fresh=True)
+        assert asked.telling.chores == set()

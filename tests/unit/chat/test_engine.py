@@ -1,5 +1,4 @@
 import asyncio
-import json
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from application.ports.language_model import ModelFailed, ModelUnreachable
 from domain.conversation import MemoryId, MessageId, MessageState, SessionId, Source
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
 from domain.user import UserId
-from tests.unit.chat.room import TICK_S, Room, Worker, ended, heard, until
+from tests.unit.chat.room import TICK_S, Room, Worker, ended, heard, numbers, told, until
 
 Events = list[dict[str, Any]]
 
@@ -19,11 +18,7 @@ Events = list[dict[str, Any]]
 async def asked(room: Room, worker: Worker, text: str = "What is osmosis?") -> RunningReply:
     """A reply in the making, in a session of its own."""
     user = await room.someone(f"u{len(room.tables.users)}@example.org")
-    return await worker.ask(user, text, None, None)
-
-
-def told(events: list[bytes]) -> Events:
-    return [json.loads(event) for event in events]
+    return await worker.ask(user, text)
 
 
 def kinds(events: list[bytes]) -> list[str]:
@@ -67,7 +62,7 @@ class TestCompletion:
 
     async def test_leaves_nothing_behind(self, room: Room, worker: Worker) -> None:
         running = await ended(await asked(room, worker))
-        assert not worker.replies.has(running.reply.message)
+        assert worker.replies.get(running.reply.message) is None
         assert worker.replies.of_session(running.reply.session) is None
         assert room.cluster.runs == {}
         assert running.reply.message in room.logs.expiring
@@ -84,7 +79,7 @@ class TestCompletion:
     async def test_holds_no_connection_while_the_model_speaks(self, room: Room, worker: Worker) -> None:
         room.model.hold_after = 2
         running = await asked(room, worker)
-        await running.begun(5)
+        await running.feed.begun(5)
         assert room.database.open == 0
         room.model.release()
         await ended(running)
@@ -160,7 +155,7 @@ class TestInterruption:
     async def test_twice_is_once(self, room: Room, worker: Worker) -> None:
         room.model.hold_after = 1
         running = await asked(room, worker)
-        await running.begun(5)
+        await running.feed.begun(5)
         running.stop()
         running.stop()
         running.give_up()
@@ -183,7 +178,7 @@ class TestDrain:
         async with room.open_worker() as worker:
             room.model.hold_after = 1
             running = await asked(room, worker)
-            await running.begun(5)
+            await running.feed.begun(5)
             draining = asyncio.create_task(worker.replies.drain(5))
             await asyncio.sleep(0.02)
             room.model.release()
@@ -210,11 +205,19 @@ class TestDrain:
             run, _ = await worker.runs.claim(session)
             ann = await room.someone()
             await worker.replies.drain(1)
-            question = Question(user=ann, session=session, memory=MemoryId(1), text="?", use_documents=None)
+            question = Question(
+                user=ann,
+                session=session,
+                message=MessageId(1),
+                answer=MessageId(2),
+                memory=MemoryId(1),
+                text="?",
+                use_documents=None,
+            )
             with pytest.raises(ShuttingDown):
-                worker.replies.start(question, MessageId(1), run)
+                worker.replies.start(question, run)
             with pytest.raises(ShuttingDown):
-                await worker.ask(ann, "And now?", None, None)
+                await worker.ask(ann, "And now?")
 
     async def test_of_a_worker_that_never_opened_is_fine(self, room: Room) -> None:
         await room.worker().replies.drain(0)
@@ -237,7 +240,7 @@ class TestStorage:
         assert told(events)[-1]["text"] == "Hello, world."
         await ended(running)
         assert room.message(running.reply.message).state is MessageState.STREAMING
-        room.logs.kept.clear()
+        room.logs.flush()
         assert await worker.settle_abandoned() + await worker.settle_abandoned() == 1
 
     async def test_that_fails_oddly_is_told_as_our_own_fault(
@@ -275,7 +278,7 @@ class TestSecondWorker:
     async def test_that_claimed_the_session_ends_the_reply_here(self, room: Room, worker: Worker) -> None:
         room.model.hold_after = 1
         running = await asked(room, worker)
-        await running.begun(5)
+        await running.feed.begun(5)
         room.cluster.flush()
         await room.worker("theirs").runs.claim(running.reply.session)
         await ended(running)
@@ -288,7 +291,7 @@ class TestSecondWorker:
     ) -> None:
         room.model.hold_after = 1
         running = await asked(room, worker)
-        await running.begun(5)
+        await running.feed.begun(5)
         room.cluster.flush()
         await until(lambda: running.reply.session in room.cluster.runs)
         room.model.release()
@@ -317,9 +320,7 @@ class TestMirror:
         room.model.pieces = [f"{n} " for n in range(200)]
         running = await ended(await asked(room, worker))
         assert await room.logs.read(running.reply.message) == running.reply.log
-        assert [n for n, _ in room.logs.kept[running.reply.message]] == list(
-            range(1, len(running.reply.log) + 1)
-        )
+        assert numbers(running.reply.log) == list(range(1, len(running.reply.log) + 1))
 
     async def test_loses_at_most_a_tick_in_a_crash(self, room: Room) -> None:
         room.model.hold_after = 3
@@ -351,7 +352,7 @@ class TestMirror:
     async def test_an_outage_at_the_end_loses_the_copy_only(self, room: Room, worker: Worker) -> None:
         room.model.hold_after = 1
         running = await asked(room, worker)
-        await running.begun(5)
+        await running.feed.begun(5)
         room.logs.down = True
         room.model.release()
         await ended(running)
@@ -363,7 +364,7 @@ class TestRelease:
     async def test_that_fails_is_made_up_for(self, room: Room, worker: Worker) -> None:
         room.model.hold_after = 1
         running = await asked(room, worker)
-        await running.begun(5)
+        await running.feed.begun(5)
         room.cluster.down = True
         room.model.release()
         await ended(running)
@@ -385,7 +386,7 @@ class TestRelease:
         room.model.hold_after = 1
         replies = [await asked(room, worker) for _ in range(2)]
         for running in replies:
-            await running.begun(5)
+            await running.feed.begun(5)
         room.cluster.latency = 0.05
         await until(lambda: room.cluster.asking)  # the first of them; meanwhile the second ends
         room.model.release()
@@ -395,14 +396,14 @@ class TestRelease:
         assert room.cluster.runs == {}
 
 
-class TestStopOrders:
+class TestCalls:
     async def test_end_what_that_user_is_told_and_nothing_else(self, room: Room, worker: Worker) -> None:
         room.model.hold_after = 1
         ann, ben = await room.someone("ann@example.org"), await room.someone("ben@example.org")
-        hers = [await worker.ask(ann, "?", None, None) for _ in range(2)]
-        his = await worker.ask(ben, "?", None, None)
+        hers = [await worker.ask(ann, "?") for _ in range(2)]
+        his = await worker.ask(ben, "?")
         for running in (*hers, his):
-            await running.begun(5)
+            await running.feed.begun(5)
 
         worker.replies.stop_user(ann)
 
@@ -449,7 +450,7 @@ class TestADeletedSession:
 async def test_storage_down_from_the_start_is_no_reply(room: Room, worker: Worker) -> None:
     room.database.down = True
     with pytest.raises(StorageUnavailable):
-        await worker.ask(UserId(1), "?", None, None)
+        await worker.ask(UserId(1), "?")
 
 
 def test_refusals_have_codes() -> None:

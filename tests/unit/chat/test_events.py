@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from application.chat import events
-from application.ports.language_model import ModelSilent, ModelUnreachable
+from application.ports.language_model import ModelFailed, ModelSilent, ModelTimeout, ModelUnreachable
 from domain.conversation import MAX_ID, MessageId, SessionId, Source
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
 
@@ -17,9 +17,18 @@ said = st.text(
 long = st.builds(lambda text, n: text * n, said, st.integers(1, 400))
 
 
-def frame(event: bytes, n: int = 99_999_999) -> bytes:
+def frame(event: bytes) -> bytes:
     """As it goes over the wire, with the longest id there can be."""
-    return f"id: {MAX_ID}-{n}\ndata: ".encode() + event + b"\n\n"
+    return events.frame(MessageId(MAX_ID), 99_999_999, event)
+
+
+class TestFrames:
+    def test_have_a_number_each(self) -> None:
+        assert events.frame(MessageId(9), 4, b'{"a":1}') == b'id: 9-4\ndata: {"a":1}\n\n'
+        assert events.frames(MessageId(9), 4, b"{}", b"[]") == [
+            b"id: 9-5\ndata: {}\n\n",
+            b"id: 9-6\ndata: []\n\n",
+        ]
 
 
 class TestBytes:
@@ -99,13 +108,65 @@ class TestSaid:
     @given(st.lists(said, max_size=6))
     def test_is_what_the_events_carry(self, pieces: list[str]) -> None:
         cited = [Source(1, "a.pdf", None, 0.25, "…")]
-        log = [events.sources(cited)]
-        for piece in pieces:
-            log += events.chunks(piece)
-        log += [events.finished(), events.complete(SessionId(1), MessageId(2), "ignored", interrupted=False)]
+        chunks = [chunk for piece in pieces for chunk in events.chunks(piece)]
+        end = events.complete(SessionId(1), MessageId(2), "ignored", interrupted=False)
+        log = events.frames(MessageId(2), 0, events.sources(cited), *chunks, events.finished(), end)
         text, sources = events.said(log)
         assert text == "".join(pieces)
         assert sources == [{"n": 1, "filename": "a.pdf", "page": None, "score": 0.25, "snippet": "…"}]
 
     def test_of_nothing_is_nothing(self) -> None:
         assert events.said([]) == ("", None)
+
+
+class TestWhatALogSays:
+    SAID = tuple(events.chunks('"status":"complete" \u2028'))
+
+    def log(self, *told: bytes) -> list[bytes]:
+        return events.frames(MessageId(2), 0, *told)
+
+    def end(self, text: str = "", *, interrupted: bool = False) -> bytes:
+        return events.complete(SessionId(1), MessageId(2), text, interrupted=interrupted)
+
+    def test_whether_it_speaks(self) -> None:
+        assert not events.speaks([])
+        assert not events.speaks(self.log(events.sources([]), events.error(ModelSilent()), self.end()))
+        assert events.speaks(self.log(events.sources([]), *self.SAID))
+
+    def test_whether_it_is_over(self) -> None:
+        for unfinished in ([], self.log(*self.SAID), self.log(*self.SAID, events.finished())):
+            assert not events.is_over(unfinished)
+        assert events.is_over(self.log(events.finished(), self.end()))
+
+    @given(said, st.booleans())
+    def test_how_it_ended(self, text: str, interrupted: bool) -> None:
+        end = self.end(text, interrupted=interrupted)
+        assert events.outcome(self.log(events.finished(), end)) == (text, interrupted)
+
+    @pytest.mark.parametrize(
+        "refusal",
+        [
+            *(ModelUnreachable(), ModelTimeout(), ModelFailed(), ModelSilent()),
+            *(ShuttingDown(), StorageUnavailable(), DomainError()),
+        ],
+    )
+    def test_why_it_failed(self, refusal: DomainError) -> None:
+        log = self.log(events.error(refusal), self.end(interrupted=True))
+        found = events.failure(log)
+        assert type(found) is type(refusal)
+        assert events.was_cut_off(log) is (type(refusal) is DomainError)
+
+    def test_that_it_did_not_fail(self) -> None:
+        for log in ([], self.log(self.end()), self.log(events.finished(), self.end())):
+            assert events.failure(log) is None
+            assert not events.was_cut_off(log)
+
+    def test_that_its_worker_could_not_finish_it(self) -> None:
+        log = events.cut_off(SessionId(1), MessageId(2), "Hel", 5)
+        assert log == [
+            b'id: 2-6\ndata: {"status":"error","error":"Internal Server Error","code":"internal"}\n\n',
+            b'id: 2-7\ndata: {"status":"complete","session_id":1,"message_id":2,"text":"Hel",'
+            b'"interrupted":true}\n\n',
+        ]
+        assert events.was_cut_off(log)
+        assert events.outcome(log) == ("Hel", True)

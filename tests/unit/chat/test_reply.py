@@ -1,6 +1,5 @@
 """A reply's life, over everything that can happen to it in any order."""
 
-import json
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from application.ports.language_model import ModelFailed, ModelSilent
 from domain.conversation import MessageId, SessionId, Source
 from domain.errors import DomainError, ShuttingDown
 from domain.text import storable
+from tests.unit.chat.room import numbers, told
 
 pieces = st.text(st.characters(categories=None) | st.sampled_from("\x00\ud83c\udf93\ufeff"), max_size=30)
 
@@ -22,7 +22,7 @@ def a_reply() -> Reply:
 
 
 def events_of(reply: Reply) -> list[dict[str, Any]]:
-    return [json.loads(event) for event in reply.log]
+    return told(reply.log)
 
 
 class Life(RuleBasedStateMachine):
@@ -67,6 +67,10 @@ class Life(RuleBasedStateMachine):
         self.seen = list(self.reply.log)
 
     @invariant()
+    def its_events_are_numbered_in_order(self) -> None:
+        assert numbers(self.reply.log) == list(range(1, len(self.reply.log) + 1))
+
+    @invariant()
     def the_text_is_what_the_chunks_say(self) -> None:
         chunks = [event["chunk"] for event in events_of(self.reply) if event["status"] == "streaming"]
         assert self.reply.text == "".join(chunks)
@@ -81,14 +85,14 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def it_ends_once_and_with_complete(self) -> None:
-        told = events_of(self.reply)
-        farewells = [event for event in told if event["status"] in ("finished", "error", "complete")]
+        log = events_of(self.reply)
+        farewells = [event for event in log if event["status"] in ("finished", "error", "complete")]
         assert self.reply.ended == (self.end is not None)
         if self.end is None:
             assert farewells == []
             return
         state, refusal = self.end
-        assert farewells == told[-2:]
+        assert farewells == log[-2:]
         farewell, complete = farewells
         assert self.reply.state == state
         assert self.reply.failure is refusal

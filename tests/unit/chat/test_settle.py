@@ -1,37 +1,17 @@
 import asyncio
-import json
+
+import pytest
 
 from application.chat import events
 from application.ports.replies import Batch
-from domain.conversation import MessageId, MessageState, SessionId, Source
-from tests.builders import an_open_reply
-from tests.unit.chat.room import Room, Worker, ended
-
-
-async def abandoned(room: Room, *said: str, session: SessionId | None = None) -> MessageId:
-    """A reply in the making whose worker is no more, with the copy it left."""
-    if session is None:
-        session = await room.session_of(await room.someone(f"u{len(room.tables.users)}@example.org"))
-    async with room.work() as w:
-        reply = an_open_reply(session)
-        w.messages.add(reply)
-        await w.commit()
-    log = [event for piece in said for event in events.chunks(piece)]
-    if log:
-        await room.logs.append([Batch(reply.id, 1, log)])
-    return reply.id
-
-
-async def dead_run(room: Room, message: MessageId) -> None:
-    runs = room.cluster.worker("dead")
-    run, _ = await runs.claim(room.message(message).session_id)
-    await runs.bind(run, message)
-    room.cluster.die("dead")
+from domain.conversation import MessageState, Source
+from domain.errors import StorageUnavailable
+from tests.unit.chat.room import Room, Worker, ended, numbers, told
 
 
 class TestOne:
     async def test_keeps_what_was_said(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room, "Hello, ", "wor\U0001f393")
+        id = await room.abandoned("Hello, ", "wor\U0001f393")
         session = room.message(id).session_id
         assert await worker.settle(session, id)
         message = room.message(id)
@@ -39,9 +19,10 @@ class TestOne:
         assert room.tables.sessions[session].message_count == 1
 
     async def test_keeps_the_sources(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room)
+        id = await room.abandoned()
         cited = [Source(1, "a.pdf", 2, 0.5, "…")]
-        await room.logs.append([Batch(id, 1, [events.sources(cited), *events.chunks("Well")])])
+        log = events.frames(id, 0, events.sources(cited), *events.chunks("Well"))
+        await room.logs.append([Batch(id, 1, log)])
         await worker.settle(room.message(id).session_id, id)
         assert room.message(id).sources == [
             {"n": 1, "filename": "a.pdf", "page": 2, "score": 0.5, "snippet": "…"}
@@ -50,51 +31,89 @@ class TestOne:
     async def test_of_which_nothing_was_said_has_failed_and_is_not_counted(
         self, room: Room, worker: Worker
     ) -> None:
-        id = await abandoned(room)
+        id = await room.abandoned()
         session = room.message(id).session_id
         assert await worker.settle(session, id)
         assert (room.message(id).content, room.message(id).state) == ("", MessageState.FAILED)
         assert room.tables.sessions[session].message_count == 0
 
     async def test_tells_readers_what_is_stored(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room, "Hello, ")
+        id = await room.abandoned("Hello, ")
         await worker.settle(room.message(id).session_id, id)
-        *_, error, complete = [json.loads(event) for event in await room.logs.read(id)]
+        *_, error, complete = told(await room.logs.read(id))
         assert (error["status"], error["code"]) == ("error", "internal")
         assert (complete["status"], complete["text"], complete["interrupted"]) == (
             "complete",
             "Hello, ",
             True,
         )
-        assert [n for n, _ in room.logs.kept[id]] == [1, 2, 3]
+        assert numbers(room.logs.kept[id]) == [1, 2, 3]
         assert id in room.logs.expiring
 
     async def test_is_settled_once(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room, "Hello, ")
+        id = await room.abandoned("Hello, ")
         session = room.message(id).session_id
         outcomes = await asyncio.gather(*(worker.settle(session, id) for _ in range(5)))
         assert sum(outcomes) == 1
         assert room.tables.sessions[session].message_count == 1
         assert len(room.logs.kept[id]) == 3
 
+    async def test_counts_what_it_settled(self, room: Room, worker: Worker) -> None:
+        id = await room.abandoned("Hello, ")
+        for _ in range(2):
+            await worker.settle(room.message(id).session_id, id)
+        assert room.metrics.replies_settled == 1
+
+    async def test_whose_copy_has_an_end_is_not_ended_twice(self, room: Room, worker: Worker) -> None:
+        """Its worker could not store it, said so, and is no more."""
+        id = await room.abandoned("Hello, ")
+        session = room.message(id).session_id
+        end = events.complete(session, id, "Hello, ", interrupted=True)
+        log = events.frames(id, 1, events.error(StorageUnavailable()), end)
+        await room.logs.append([Batch(id, 2, log)])
+        before = list(room.logs.kept[id])
+        assert await worker.settle(session, id)
+        assert room.logs.kept[id] == before
+        assert room.message(id).content == "Hello, "
+
+    async def test_an_outage_of_the_copies_settles_nothing_yet(self, room: Room, worker: Worker) -> None:
+        id = await room.abandoned("Hello, ")
+        room.logs.down = True
+        with pytest.raises(StorageUnavailable):
+            await worker.settle(room.message(id).session_id, id)
+        assert room.message(id).state is MessageState.STREAMING
+        room.logs.down = False
+        assert await worker.settle(room.message(id).session_id, id)
+        assert room.message(id).content == "Hello, "
+
+    async def test_nothing_comes_behind_the_end_that_was_told(self, room: Room, worker: Worker) -> None:
+        """Its worker was only asleep, and copies on."""
+        id = await room.abandoned("Hello, ")
+        await worker.settle(room.message(id).session_id, id)
+        late = events.frames(id, 1, *(chunk for n in range(5) for chunk in events.chunks(f"{n}")))
+        await room.logs.append([Batch(id, 2, late)])
+        assert [event["status"] for event in told(await room.logs.read(id))] == [
+            *("streaming", "error", "complete"),
+        ]
+
 
 class TestAll:
     async def test_a_dead_workers_reply_is_settled_the_second_time(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room, "Hello, ")
-        await dead_run(room, id)
+        id = await room.abandoned("Hello, ")
+        await room.dead_run(id)
         assert [await worker.settle_abandoned() for _ in range(2)] == [0, 1]
         assert room.message(id).state is MessageState.INTERRUPTED
         assert room.cluster.runs == {}
 
     async def test_without_an_owner_on_record_the_second_time(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room, "Hello, ")
+        id = await room.abandoned("Hello, ")
         assert await worker.settle_abandoned() == 0
         assert room.message(id).state is MessageState.STREAMING
         assert await worker.settle_abandoned() == 1
         assert await worker.settle_abandoned() == 0
 
     async def test_a_suspect_that_turns_out_alive_is_left_alone(self, room: Room, worker: Worker) -> None:
-        id = await abandoned(room, "Hello, ")
+        id = await room.abandoned("Hello, ")
         await worker.settle_abandoned()
         runs = room.cluster.worker("slow")
         run, _ = await runs.claim(room.message(id).session_id)
@@ -110,13 +129,13 @@ class TestAll:
         room.model.hold_after = 1
         async with room.open_worker("theirs") as theirs:
             replies = [
-                await one.ask(await room.someone(f"{n}@example.org"), "What?", None, None)
+                await one.ask(await room.someone(f"{n}@example.org"), "What?")
                 for n, one in enumerate((worker, theirs))
             ]
             for _ in range(3):
                 assert await worker.settle_abandoned() == 0
             room.cluster.flush()  # of our own we know better
-            assert worker.replies.has(replies[0].reply.message)
+            assert worker.replies.get(replies[0].reply.message) is replies[0]
             room.model.release()
             for running in replies:
                 await ended(running)
@@ -125,9 +144,9 @@ class TestAll:
     async def test_an_older_reply_in_a_session_that_went_on_is_settled(
         self, room: Room, worker: Worker
     ) -> None:
-        old = await abandoned(room, "Hello, ")
+        old = await room.abandoned("Hello, ")
         session = room.message(old).session_id
-        new = await abandoned(room, session=session)
+        new = await room.abandoned(session=session)
         runs = room.cluster.worker("theirs")
         run, _ = await runs.claim(session)
         await runs.bind(run, new)
@@ -138,15 +157,15 @@ class TestAll:
     async def test_a_dead_run_that_never_said_what_it_answers_does_not_matter(
         self, room: Room, worker: Worker
     ) -> None:
-        id = await abandoned(room)
+        id = await room.abandoned()
         await room.cluster.worker("dead").claim(room.message(id).session_id)
         room.cluster.die("dead")
         assert [await worker.settle_abandoned() for _ in range(2)] == [0, 1]
 
     async def test_many_workers_may_look_at_once(self, room: Room, worker: Worker) -> None:
-        ids = [await abandoned(room, f"{n}") for n in range(5)]
+        ids = [await room.abandoned(f"{n}") for n in range(5)]
         for id in ids:
-            await dead_run(room, id)
+            await room.dead_run(id)
         workers = [worker, room.worker("b"), room.worker("c")]
         for one in workers:
             assert await one.settle_abandoned() == 0

@@ -46,3 +46,9 @@ def test_a_lone_character_finds_the_run_it_stands_in() -> None:
 
 def test_other_scripts_are_left_to_the_index() -> None:
     assert index_text("The SYN-ACK segment") == "the syn-ack segment"
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_plain_text_has_the_same_words_in_company(text: str) -> None:
+    """What is ASCII alone takes a shorter way."""
+    assert words(f"{text} é") == [*words(text), "é"]

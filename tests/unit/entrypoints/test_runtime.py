@@ -36,6 +36,20 @@ def test_embedded_parts_are_found_through_the_running_server(tmp_path: Path) -> 
     assert (found.redis_is_embedded, found.llm_is_embedded, found.grounding) == (True, True, "strict")
 
 
+def test_the_embedded_model_is_found_where_it_stands_in_for_another(tmp_path: Path) -> None:
+    environ = {"DATA_DIR": str(tmp_path), "REDIS_URL": "redis://h", "LLM_URL": "http://h:1"}
+    settings = load_settings(
+        {**environ, "LLM_FALLBACK_URLS": "http://h:2, embedded", "LLM_API_KEY": "theirs"}
+    )
+    assert resolve(settings) is settings  # no server runs it
+
+    write_runtime(tmp_path, RUNNING)
+    found = resolve(settings)
+
+    assert found.embedded_llm == (RUNNING.llm_url, RUNNING.llm_api_key)
+    assert (found.llm_url, found.llm_api_key) == ("http://h:1", "theirs")
+
+
 def test_without_a_model_file_the_model_stays_absent(tmp_path: Path) -> None:
     write_runtime(tmp_path, Runtime(pid=os.getpid(), address="x", redis_url="unix:///x"))
 

@@ -320,3 +320,29 @@ def test_children_that_need_no_secrets_get_none(load: Load) -> None:
     hidden = {name for name, spec in specs() if spec.secret}
     assert not hidden & set(child_environment(secrets=False))
     assert child_environment(secrets=True, extra={"ONE": "1"}) == {**os.environ, "ONE": "1"}
+
+
+def test_fallbacks_are_spelled_as_the_first_model_is(load: Load, problems: Callable[..., list[str]]) -> None:
+    urls = "http://h:1/, openai+https://:key@h/v1#m, embedded"
+    settings = load(LLM_URL="http://h", LLM_FALLBACK_URLS=urls)
+
+    assert settings.llm_fallback_urls == ("http://h:1", "openai+https://:key@h/v1#m", "embedded")
+    assert (settings.runs_model, settings.llm_is_embedded) == (True, False)
+    assert not load(LLM_URL="http://h").runs_model
+    assert problems(LLM_FALLBACK_URLS="ftp://h")[0].startswith(
+        "LLM_FALLBACK_URLS must be embedded or http://"
+    )
+
+
+def test_the_key_of_a_fallback_is_shown_to_nobody(load: Load) -> None:
+    settings = load(LLM_FALLBACK_URLS="http://h:1,openai+https://:sesame@h/v1#m,openai+https://:open@i/v1")
+
+    shown = shown_value(settings, "LLM_FALLBACK_URLS", dict(specs())["LLM_FALLBACK_URLS"])
+    assert "sesame" not in shown
+    assert "open@" not in shown
+
+
+@pytest.mark.parametrize(("llm", "tokens"), [("embedded", 600), ("http://h", 2000)])
+def test_a_small_model_hears_less_again(load: Load, llm: str, tokens: int) -> None:
+    assert load(LLM_URL=llm).context_tokens == tokens
+    assert load(LLM_URL=llm, CONTEXT_TOKENS="0").context_tokens == 0

@@ -10,6 +10,7 @@ from application.jobs.work_off import LEASE, WorkOff
 from domain.document import BadFile
 from domain.job import MAX_ATTEMPTS, JobKind, JobState
 from tests.fakes.clock import FakeClock
+from tests.fakes.metrics import FakeJobMetrics
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory, JobRow
 from tests.fakes.wakeup import FakeWakeup
 
@@ -26,6 +27,7 @@ class Shop:
         self.database = FakeDatabase()
         self.queue = FakeJobQueue(self.database)
         self.wakeup = FakeWakeup()
+        self.metrics = FakeJobMetrics()
 
     def worker(self, name: str = "w1", renew_s: float = 10) -> WorkOff:
         async def do(payload: dict[str, object], last_try: bool) -> None:
@@ -39,6 +41,7 @@ class Shop:
             clock=self.clock,
             doing={JobKind.INDEX_DOCUMENT: do},
             worker=name,
+            metrics=self.metrics,
             renew_s=renew_s,
             look_every_s=0.01,
         )
@@ -83,6 +86,7 @@ class TestOne:
         assert shop.done == [({"file_id": 7}, False)]
         assert shop.row.state is JobState.DONE
         assert not await shop.worker().one()
+        assert shop.metrics.tries == [(JobKind.INDEX_DOCUMENT, "done")]
 
     @pytest.mark.parametrize("error", [BadFile(), KeyError("a bug")])
     async def test_a_failed_job_is_tried_again_later_and_later(self, shop: Shop, error: Exception) -> None:
@@ -113,6 +117,9 @@ class TestOne:
         assert [last for _, last in shop.done] == [False] * (MAX_ATTEMPTS - 1) + [True]
         assert shop.row.state is JobState.FAILED
         assert not await worker.one()
+        assert [outcome for _, outcome in shop.metrics.tries] == ["failed"] * (MAX_ATTEMPTS - 1) + [
+            "given_up"
+        ]
 
     async def test_a_job_that_kills_its_workers_is_given_up(self, shop: Shop) -> None:
         await shop.add(n=1)
@@ -129,6 +136,7 @@ class TestOne:
         assert shop.done == []
         assert shop.row.state is JobState.FAILED
         assert told == [{"n": 1}]
+        assert shop.metrics.tries == [(JobKind.INDEX_DOCUMENT, "given_up")]
 
     async def test_a_bug_at_the_last_try_is_told_too(self, shop: Shop) -> None:
         await shop.add(n=1)

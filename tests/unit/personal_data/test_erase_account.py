@@ -18,6 +18,7 @@ from domain.tutor_request import RequestStatus, TutorRequest
 from domain.user import User, UserId
 from tests.builders import a_file, a_stored_session, a_user, an_open_reply
 from tests.fakes.clock import FakeClock
+from tests.fakes.metrics import FakeJobMetrics
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory, JobRow, Tables
 from tests.fakes.wakeup import FakeWakeup
 
@@ -117,6 +118,7 @@ class Cellar:
             clock=self.clock,
             doing={JobKind.ERASE_ACCOUNT: erase},
             worker="w1",
+            metrics=FakeJobMetrics(),
         )
         return await worker.one()
 

@@ -7,13 +7,14 @@ import pytest
 from typing_extensions import override
 
 from application.accounts.limits import CODE_CHECKS, CODES_PER_EMAIL, LOGIN_PER_ACCOUNT
+from application.documents.erase_file import EraseFile
 from application.jobs.work_off import LEASE
 from application.personal_data.exports import KeptExports
 from application.personal_data.files import PersonalFiles
 from application.personal_data.login import LoginTraces
 from application.personal_data.pictures import ProfilePictures
 from application.personal_data.replies import RunningReplies
-from application.ports.knowledge import Erased, KnowledgeFailed, KnowledgeUnreachable
+from application.ports.knowledge import Erased, Knowledge, KnowledgeFailed, KnowledgeUnreachable
 from application.ports.personal_data import Departed, StillThere
 from application.ports.replies import Batch
 from domain.conversation import MessageId, SessionId
@@ -24,6 +25,7 @@ from domain.user import Purpose, UserId
 from tests.builders import ANN as ANN_ID
 from tests.builders import a_file
 from tests.fakes.blobs import FakeBlobs
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.codes import FakeCodes
 from tests.fakes.knowledge import FakeKnowledge
@@ -31,7 +33,6 @@ from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory
 from tests.fakes.pictures import FakePictures
 from tests.fakes.replies import FakeCluster, FakeReplyLogs
-from tests.fakes.stops import FakeStopOrders
 from tests.fakes.throttle import FakeThrottle
 
 EMAIL = "ann@example.org"
@@ -49,10 +50,12 @@ class Study:
         self.queue = FakeJobQueue(self.database)
         self.blobs = FakeBlobs()
         self.knowledge = FakeKnowledge()
-        self.files = PersonalFiles(
-            work=self.work, knowledge=self.knowledge, blobs=self.blobs, clock=self.clock
-        )
+        self.files = self.files_known_to(self.knowledge)
         self.exports = KeptExports(work=self.work, blobs=self.blobs, clock=self.clock)
+
+    def files_known_to(self, knowledge: Knowledge) -> PersonalFiles:
+        erase_file = EraseFile(work=self.work, knowledge=knowledge, blobs=self.blobs, clock=self.clock)
+        return PersonalFiles(work=self.work, blobs=self.blobs, erase_file=erase_file)
 
     async def file(
         self, owner: UserId = ANN_ID, *, public: bool = False, index: str | None = "a.txt"
@@ -112,9 +115,7 @@ class TestFiles:
 
     async def test_that_are_refused_do_not_keep_the_others(self, study: Study) -> None:
         bad, good = await study.file(index="a.txt"), await study.file(index="b.txt")
-        study.files = PersonalFiles(
-            work=study.work, knowledge=Refuses(bad), blobs=study.blobs, clock=study.clock
-        )
+        study.files = study.files_known_to(Refuses(bad))
         with pytest.raises(StillThere) as refusal:
             await study.files.erase(DEPARTED)
         assert refusal.value.erased == 1
@@ -208,8 +209,8 @@ def cluster() -> FakeCluster:
 async def test_replies_are_stopped_again_until_nobody_answers(
     logs: FakeReplyLogs, cluster: FakeCluster
 ) -> None:
-    stops, runs = FakeStopOrders(), cluster.worker("ours")
-    store = RunningReplies(stops=stops, runs=runs, logs=logs, wait_s=0.15)
+    stops, runs = FakeCalls(), cluster.worker("ours")
+    store = RunningReplies(calls=stops, runs=runs, logs=logs, wait_s=0.15)
     await logs.append([Batch(REPLY, 1, [b"{}"])])
     run, _ = await runs.claim(SESSION)
     with pytest.raises(StillThere):
@@ -218,13 +219,13 @@ async def test_replies_are_stopped_again_until_nobody_answers(
     await runs.release(run)
     assert await store.erase(DEPARTED) == 1
     assert logs.kept == {}
-    assert stops.given == [ANN_ID, ANN_ID]
+    assert stops.stopped_users == [ANN_ID, ANN_ID]
 
 
 async def test_a_reply_that_ends_in_time_is_waited_for(logs: FakeReplyLogs, cluster: FakeCluster) -> None:
     runs = cluster.worker("ours")
     run, _ = await runs.claim(SESSION)
-    store = RunningReplies(stops=FakeStopOrders(), runs=runs, logs=logs)
+    store = RunningReplies(calls=FakeCalls(), runs=runs, logs=logs)
     erasing = asyncio.create_task(store.erase(DEPARTED))
     await asyncio.sleep(0.05)
     await runs.release(run)
@@ -235,5 +236,5 @@ async def test_what_a_dead_worker_left_is_taken_away(logs: FakeReplyLogs, cluste
     dead, ours = cluster.worker("dead"), cluster.worker("ours")
     await dead.claim(SESSION)
     cluster.die("dead")
-    assert await RunningReplies(stops=FakeStopOrders(), runs=ours, logs=logs).erase(DEPARTED) == 0
+    assert await RunningReplies(calls=FakeCalls(), runs=ours, logs=logs).erase(DEPARTED) == 0
     assert cluster.runs == {}

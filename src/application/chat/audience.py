@@ -1,0 +1,63 @@
+"""Everybody who reads a reply in this process: given a sign of life when it is quiet for long, shown out when
+they read too slowly."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from application.chat.feed import Feed, Reader
+from application.ports.metrics import ReplyMetrics
+
+LOOK_S = 1.0
+LAG_MAX = 10_000  # events waiting for one reader
+SPREAD = (0.7, 1.0)  # of the heartbeat: who came together is not woken together for ever
+STALL_S = 30.0  # that long with one piece in hand is no reading any more
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Audience:
+    """`heartbeat_s`: how long a reader may go without a word from us."""
+
+    metrics: ReplyMetrics
+    heartbeat_s: float
+    lag_max: int = LAG_MAX
+    stall_s: float = STALL_S
+    look_s: float = LOOK_S
+    _readers: set[Reader] = field(default_factory=set, init=False)
+
+    @contextmanager
+    def seat(self, feed: Feed, after: int = 0) -> Iterator[Reader]:
+        """A reader of the feed who has seen the first `after` events, as long as the context lasts."""
+        self.metrics.reader_came()
+        spread = random.uniform(*SPREAD)  # noqa: S311  # nobody has to be unable to guess it
+        reader = Reader(feed, after, patience_s=self.heartbeat_s * spread)
+        self._readers.add(reader)
+        try:
+            with reader:
+                yield reader
+        finally:
+            self._readers.discard(reader)
+            self.metrics.reader_left(dropped=reader.dropped)
+
+    async def attend(self) -> None:
+        """Looks after the readers, for ever."""
+        while True:
+            await asyncio.sleep(self._pause_s)
+            self.look()
+
+    @property
+    def _pause_s(self) -> float:
+        return min(self.look_s, self.heartbeat_s / 4)
+
+    def look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for reader in list(self._readers):
+            if reader.waiting:
+                if now - reader.since >= reader.patience_s - self._pause_s:  # the next look would be late
+                    reader.wake()
+                continue
+            busy_s = now - reader.since
+            if busy_s > self.stall_s or (busy_s > self.look_s and reader.behind > self.lag_max):
+                reader.drop()  # who has only just come, or come back, may have much to read

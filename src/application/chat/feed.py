@@ -1,0 +1,150 @@
+"""The events of one reply as they come in this process, and those who read along.
+
+A reader has its own place in the log: one that leaves, lags or never reads changes nothing for the others,
+and costs no more than its place."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from domain.conversation import MessageId, SessionId
+from domain.errors import DomainError
+
+
+@dataclass(eq=False, slots=True)
+class Feed:
+    """`log` holds the events from the first one on, each a frame ready to be sent (contract 10.1); it is only
+    ever appended to. `over`: nothing will be added any more. `failure`: it ended so, without a word."""
+
+    session: SessionId
+    message: MessageId
+    log: list[bytes] = field(default_factory=list)
+    spoken: bool = False  # the first piece of the answer is in the log
+    over: bool = False
+    failure: DomainError | None = None
+    said_at: float = 0.0  # the loop's time when the newest events came
+    times: "tuple[float, float] | None" = (
+        None  # seconds to the first piece: what we took, what the model took
+    )
+    readers: "set[Reader]" = field(default_factory=set)
+    _hoping: "set[asyncio.Future[None]]" = field(default_factory=set)  # for the first piece
+
+    def news(self) -> None:
+        """The log has grown, or is over: wake everybody who waits for that."""
+        self.said_at = asyncio.get_running_loop().time()
+        for reader in self.readers:
+            reader.wake()
+        if self._hoping and (self.spoken or self.over):
+            for waiter in self._hoping:
+                _ring(waiter)
+            self._hoping.clear()
+
+    def close(self, failure: DomainError | None = None) -> None:
+        """Nothing more will come."""
+        self.over, self.failure = True, failure
+        self.news()
+
+    async def begun(self, seconds: float) -> bool:
+        """Whether a first piece is there, or all is over, within `seconds`."""
+        if self.spoken or self.over:
+            return True
+        if seconds <= 0:
+            return False
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._hoping.add(waiter)
+        alarm = loop.call_later(seconds, _ring, waiter)
+        try:
+            await waiter
+        finally:
+            alarm.cancel()
+            self._hoping.discard(waiter)
+        return self.spoken or self.over
+
+
+@dataclass(eq=False, slots=True)
+class Reader:
+    """One follower of a feed, at its own place: `seen` events are behind it. Use as a context manager.
+
+    `leave` is what ends its reading from outside, when it reads too slowly."""
+
+    feed: Feed
+    seen: int = 0
+    patience_s: float = 15.0  # how long it goes without a word
+    leave: Callable[[], object] | None = None
+    left: bool = False  # it reads no further
+    dropped: bool = False  # because it was too slow
+    since: float = 0.0  # the loop's time when it began to wait, or to be busy with what it took
+    _waiter: "asyncio.Future[None] | None" = None
+
+    def __enter__(self) -> "Reader":
+        self.feed.readers.add(self)
+        self.since = asyncio.get_running_loop().time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.feed.readers.discard(self)
+
+    @property
+    def waiting(self) -> bool:
+        """It has taken everything there is."""
+        return self._waiter is not None
+
+    @property
+    def behind(self) -> int:
+        """How many events wait for it."""
+        return len(self.feed.log) - self.seen
+
+    @property
+    def finished(self) -> bool:
+        """It has left, or the feed is over and every event was taken."""
+        return self.left or (self.feed.over and self.seen >= len(self.feed.log))
+
+    def wake(self) -> None:
+        if self._waiter is not None:
+            _ring(self._waiter)
+
+    def quit(self) -> None:
+        """It reads no further."""
+        self.left = True
+        self.wake()
+
+    def drop(self) -> None:
+        """It reads too slowly: its place is given up. It may come back for the rest."""
+        if not self.dropped:
+            self.dropped = True
+            self.quit()
+            if self.leave is not None:
+                self.leave()
+
+    async def begun(self, seconds: float) -> bool:
+        """As `Feed.begun`; for so long nobody expects it to read."""
+        loop = asyncio.get_running_loop()
+        self.since = loop.time() + seconds
+        try:
+            return await self.feed.begun(seconds)
+        finally:
+            self.since = loop.time()
+
+    async def next(self) -> bytes:
+        """All events it has not taken yet, in one piece; waits for the next one when there is none. Empty
+        when it was woken without news, and at the end."""
+        log, loop = self.feed.log, asyncio.get_running_loop()
+        self.since = loop.time()
+        if self.seen >= len(log) and not self.feed.over and not self.left:
+            self._waiter = loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                self.since = loop.time()
+        if self.left:
+            return b""
+        fresh = log[self.seen :]
+        self.seen += len(fresh)
+        return fresh[0] if len(fresh) == 1 else b"".join(fresh)
+
+
+def _ring(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

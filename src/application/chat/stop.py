@@ -1,0 +1,56 @@
+from dataclasses import dataclass
+
+from application.chat.engine import Replies
+from application.chat.settle import SettleReply
+from application.ports.calls import Calls
+from application.ports.persistence import Reading
+from application.ports.replies import Runs
+from domain.conversation import MessageId, SessionId, SessionNotFound
+from domain.errors import StorageUnavailable
+from domain.user import UserId
+
+CONFIRMED_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Which reply was ended, if one was, and after how many milliseconds the model's connection was closed;
+    unknown when its worker had died."""
+
+    message: MessageId | None = None
+    upstream_closed_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReply:
+    """End the reply of a session, whichever worker generates it; returns when what was said is stored."""
+
+    reading: Reading
+    replies: Replies
+    runs: Runs
+    calls: Calls
+    settle: SettleReply
+    within_s: float = CONFIRMED_WITHIN_S
+
+    async def __call__(self, user: UserId, session: SessionId) -> Ended:
+        """Raises SessionNotFound; StorageUnavailable when a living worker does not confirm in time."""
+        if not await self.reading.owns(user, session):
+            raise SessionNotFound
+        stopped = await self.replies.stop_session(session)
+        if stopped is not None:
+            return Ended(stopped.message, stopped.upstream_closed_ms)
+        found = await self.runs.of(session)
+        if found is None:
+            return Ended()
+        run, alive = found
+        if not alive:
+            await self.runs.release(run)
+            if run.message is not None and await self.settle(session, run.message):
+                return Ended(run.message)
+            return Ended()
+        stopped = await self.calls.stop_session(session, self.within_s)
+        if stopped is not None:
+            return Ended(stopped.message, stopped.upstream_closed_ms)
+        if await self.runs.of(session) == found:
+            raise StorageUnavailable
+        return Ended()  # it came to its own end meanwhile

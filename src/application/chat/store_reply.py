@@ -1,0 +1,82 @@
+"""The end of a reply in the database: its text, the counts, and what follows from it, in one transaction."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from application.chat.reply import STORED_AS, Reply, ReplyState
+from application.chat.telling import Telling
+from application.ports.clock import Clock
+from application.ports.persistence import Work, WorkFactory
+from domain.conversation import MessageId, MessageState, SessionId
+from domain.errors import StorageUnavailable
+
+SAVE_TRIES, SAVE_PAUSE_S = 4, 0.5
+
+
+class Kept(Enum):
+    """Where a reply's text is in the end."""
+
+    BY_US = auto()
+    BY_ANOTHER = auto()  # a worker took us for dead and has settled this reply
+    NOWHERE = auto()  # its session or its user was deleted meanwhile
+
+
+async def settled(
+    w: Work,
+    session: SessionId,
+    message: MessageId,
+    state: MessageState,
+    text: str,
+    sources: list[dict[str, object]] | None,
+    now: datetime,
+) -> bool:
+    """A step of a unit of work: the reply is completed and counted; False when somebody else did it."""
+    done = await w.messages.settle(message, state, text, sources)
+    if done is None:
+        return False
+    if text:
+        await w.sessions.count_message(session, now, done.appeared)
+        await w.sessions.heard(session)
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreReply:
+    """Keeps what was said, also when the database is away for a moment."""
+
+    work: WorkFactory
+    clock: Clock
+    pause_s: float = SAVE_PAUSE_S
+
+    async def __call__(self, reply: Reply, outcome: ReplyState, telling: Telling) -> Kept:
+        for attempt in range(1, SAVE_TRIES + 1):
+            try:
+                return await self._store(reply, outcome, telling)
+            except StorageUnavailable:
+                if attempt == SAVE_TRIES:
+                    raise
+                await asyncio.sleep(self.pause_s * attempt)
+        raise AssertionError("unreachable")
+
+    async def _store(self, reply: Reply, outcome: ReplyState, telling: Telling) -> Kept:
+        now, text = self.clock.now(), reply.text
+        async with self.work() as w:
+            ours = await settled(
+                w, reply.session, reply.message, STORED_AS[outcome], text, reply.sources, now
+            )
+            if ours:
+                await self._follow_up(w, reply, telling, now)
+            gone = not ours and await w.messages.get(reply.message) is None
+            await w.commit()
+        if ours:
+            return Kept.BY_US
+        return Kept.NOWHERE if gone else Kept.BY_ANOTHER
+
+    async def _follow_up(self, w: Work, reply: Reply, telling: Telling, now: datetime) -> None:
+        if reply.text and telling.answered_by_fallback:
+            # the model that usually answers has not heard this turn: under a new key it will be told
+            await w.sessions.renew_memory(reply.session, await w.sessions.new_memory())
+        for kind in sorted(telling.chores):
+            await w.jobs.add(kind, {"session": reply.session}, f"{kind}:{reply.session}", now)

@@ -1,0 +1,9 @@
+from typing import Protocol
+
+
+class FullText(Protocol):
+    """The full-text indexes, as a whole."""
+
+    async def sweep(self) -> None:
+        """No word of a text that was deleted before is left in them; nobody waits long for it meanwhile."""
+        ...
