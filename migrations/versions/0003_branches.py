@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.message_index import add_to_index
+from adapters.sql.message_index import ADD_TO_INDEX, indexed
 
 revision = "0003"
 down_revision = "0002"
@@ -50,14 +50,13 @@ def upgrade() -> None:
 
 def _index_what_was_said() -> None:
     connection, last = op.get_bind(), 0
-    dialect = op.get_context().dialect.name
+    add_to_index = ADD_TO_INDEX[op.get_context().dialect.name]
     said = sa.text(
         "SELECT id, content FROM message WHERE id > :last AND content <> '' ORDER BY id LIMIT :portion"
     )
     while rows := connection.execute(said, {"last": last, "portion": PORTION}).all():
         last = rows[-1].id
-        for row in rows:
-            connection.execute(add_to_index(dialect, row.id, row.content))
+        connection.execute(add_to_index, [indexed(row.id, row.content) for row in rows])
 
 
 def downgrade() -> None:

@@ -1,9 +1,24 @@
 """Ending what runs beside us."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 ASK_AGAIN_S = 0.5
+RESTART_S = 1.0
+
+
+async def kept_going(name: str, forever: Callable[[], Awaitable[None]]) -> None:
+    """What should never end is begun again when it fails: that is a bug, and no reason to do without it."""
+    while True:
+        try:
+            await forever()
+        except Exception:
+            log.exception("a chore failed", extra={"chore": name})
+            await asyncio.sleep(RESTART_S)
 
 
 async def ended(*tasks: "asyncio.Future[Any]") -> None:

@@ -100,6 +100,14 @@ class StorageUnavailable(Unavailable):
     event = "storage_unavailable"
 
 
+class StorageBusy(StorageUnavailable):
+    """Too many are waiting to write; `retry_after` is whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
 class ShuttingDown(Unavailable):
     code = "shutting_down"
     event = "shutting_down"

@@ -16,8 +16,12 @@ def require_storable(text: str, msg: str = "Text contains characters that cannot
 
 
 def storable(text: str) -> str:
-    """The text with NUL and lone surrogates replaced by U+FFFD: what a model says is never refused."""
-    return _UNSTORABLE.sub("�", text)
+    """The text with NUL and lone surrogates replaced by U+FFFD and the halves of a pair put together: what a
+    model says is never refused."""
+    if _UNSTORABLE.search(text) is None:
+        return text
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", "\ufffd")
 
 
 def nfc(text: str, at_most: int) -> str:

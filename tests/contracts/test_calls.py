@@ -29,7 +29,7 @@ NOISE = [
 
 @pytest.fixture
 def calls(kind: str, redis: Redis) -> Calls:
-    return FakeCalls() if kind == "memory" else RedisCalls(redis, redis)
+    return FakeCalls() if kind == "memory" else RedisCalls(redis, redis, redis)
 
 
 @asynccontextmanager
@@ -135,7 +135,7 @@ class TestStoppingASession:
 @asynccontextmanager
 async def two_lines(url: str, quiet_s: float = 5.0, answer_s: float = 2.0) -> AsyncIterator[RedisCalls]:
     async with connect(url, answer_s=answer_s) as redis, connect(url) as line:
-        yield RedisCalls(redis, line, quiet_s)
+        yield RedisCalls(redis, line, redis, quiet_s)
 
 
 class TestValkey:
@@ -161,7 +161,7 @@ class TestValkey:
             assert await hears(heard, StopUser(BEN))
 
     async def test_a_quiet_line_stays(self, redis: Redis) -> None:
-        calls = RedisCalls(redis, redis, quiet_s=0.05)
+        calls = RedisCalls(redis, redis, redis, quiet_s=0.05)
         async with listener(calls) as heard:
             await until_heard(calls, heard)
             before = await redis.client_list(_type="pubsub")
@@ -173,7 +173,7 @@ class TestValkey:
 
     @pytest.mark.parametrize("noise", NOISE)
     async def test_what_is_no_call_is_passed_over(self, redis: Redis, noise: str) -> None:
-        calls = RedisCalls(redis, redis)
+        calls = RedisCalls(redis, redis, redis)
         async with listener(calls) as heard:
             await until_heard(calls, heard)
             await redis.publish(CHANNEL, noise)
@@ -181,7 +181,7 @@ class TestValkey:
             assert await hears(heard, StopUser(ANN))
 
     async def test_who_was_just_reconnecting_hears_the_order_the_second_time(self, redis: Redis) -> None:
-        calls = RedisCalls(redis, redis)
+        calls = RedisCalls(redis, redis, redis)
         stopping = asyncio.create_task(calls.stop_session(BIOLOGY, 5))
         await asyncio.sleep(0.1)  # it was given, and nobody heard
         async with listener(calls, ends=STOPPED) as heard:
@@ -189,7 +189,7 @@ class TestValkey:
             assert [type(call) for call in heard] == [StopSession]
 
     async def test_an_order_leaves_nothing_for_long(self, redis: Redis) -> None:
-        calls = RedisCalls(redis, redis)
+        calls = RedisCalls(redis, redis, redis)
         await calls.confirm("late", STOPPED)
         assert 25 < await redis.ttl("chat:stopped:late") <= 30
         async with listener(calls, ends=STOPPED) as heard:
@@ -198,13 +198,13 @@ class TestValkey:
         assert await redis.keys() == [b"chat:stopped:late"]
 
     async def test_an_order_given_twice_is_confirmed_twice(self, redis: Redis) -> None:
-        calls = RedisCalls(redis, redis)
+        calls = RedisCalls(redis, redis, redis)
         async with listener(calls, ends=STOPPED) as one, listener(calls, ends=STOPPED) as other:
             await until_heard(calls, one, other)
             assert await calls.stop_session(BIOLOGY, 5) == STOPPED
 
     async def test_an_outage_is_said(self, no_redis: Redis) -> None:
-        for call in outage(RedisCalls(no_redis, no_redis)):
+        for call in outage(RedisCalls(no_redis, no_redis, no_redis)):
             with pytest.raises(StorageUnavailable):
                 await call()
 

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.http.llm_service import LlmService
 from adapters.http.openai_chat import OpenAiChat
+from application.chat.reply import Reply
 from application.ports.language_model import (
     NOT_AVAILABLE,
     ActivationUnsupported,
@@ -21,7 +22,7 @@ from application.ports.language_model import (
     Prompt,
     UnknownModel,
 )
-from domain.conversation import MemoryId
+from domain.conversation import MemoryId, MessageId, SessionId
 from domain.errors import DomainError
 from domain.user import UserId
 from tests.fakes.language_model import FakeLanguageModel
@@ -142,8 +143,11 @@ async def subject(request: pytest.FixtureRequest) -> AsyncGenerator[Subject]:
         yield made
 
 
-async def said_by(model: LanguageModel) -> list[str]:
-    return [piece async for piece in model.stream(PROMPT)]
+async def said_by(model: LanguageModel) -> str:
+    """The pieces of a reply, none of them empty, in one."""
+    pieces = [piece async for piece in model.stream(PROMPT)]
+    assert all(pieces)
+    return "".join(pieces)
 
 
 async def settled(condition: Callable[[], bool], within: float) -> None:
@@ -152,55 +156,59 @@ async def settled(condition: Callable[[], bool], within: float) -> None:
             await asyncio.sleep(0.002)
 
 
-async def test_a_reply_comes_piece_by_piece(subject: Subject) -> None:
+async def test_a_reply_comes_in_order(subject: Subject) -> None:
     subject.play(Script(pieces=["Leaves ", "are", " green."]))
 
-    assert await said_by(subject.model) == ["Leaves ", "are", " green."]
+    assert await said_by(subject.model) == "Leaves are green."
     assert subject.asked() == 1
 
 
 async def test_text_arrives_exactly_whatever_is_in_it(subject: Subject) -> None:
     subject.play(Script(pieces=ODD))
 
-    assert await said_by(subject.model) == ODD
+    assert await said_by(subject.model) == "".join(ODD)
 
 
 @pytest.mark.parametrize("split", [1, 3, 7])
 async def test_no_split_of_the_bytes_changes_a_reply(subject: Subject, split: int) -> None:
     subject.play(Script(pieces=ODD, split=split))
 
-    assert await said_by(subject.model) == ODD
+    assert await said_by(subject.model) == "".join(ODD)
 
 
 async def test_no_piece_is_empty(subject: Subject) -> None:
     subject.play(Script(pieces=["", "a", "", "b", ""]))
 
-    assert await said_by(subject.model) == ["a", "b"]
+    assert await said_by(subject.model) == "ab"
 
 
 async def test_the_end_mark_ends_a_stream_that_stays_open(subject: Subject) -> None:
     subject.play(Script(pieces=["a"], end="open"))
 
     async with asyncio.timeout(IDLE / 2):
-        assert await said_by(subject.model) == ["a"]
+        assert await said_by(subject.model) == "a"
     await settled(lambda: subject.open_streams() == 0, 0.2)
 
 
 async def test_an_answer_without_text_is_no_error_here(subject: Subject) -> None:
     subject.play(Script(pieces=[]))
 
-    assert await said_by(subject.model) == []
+    assert await said_by(subject.model) == ""
 
 
 @pytest.mark.parametrize("end", ["eof", "error", "reset"])
 async def test_what_breaks_off_has_failed_and_what_was_said_came_first(subject: Subject, end: End) -> None:
     subject.play(Script(pieces=["a", "b"], end=end))
 
-    async with aclosing(subject.model.stream(PROMPT)) as pieces:
-        assert [await anext(pieces), await anext(pieces)] == ["a", "b"]
-        with pytest.raises(ModelFailed) as caught:
-            await anext(pieces)
+    said: list[str] = []
 
+    async def listen() -> None:
+        said.extend([piece async for piece in subject.model.stream(PROMPT)])
+
+    with pytest.raises(ModelFailed) as caught:
+        await listen()
+
+    assert "".join(said) == "ab"
     assert caught.value.msg == NOT_AVAILABLE
     assert subject.asked() == 1  # nothing is retried
 
@@ -291,7 +299,7 @@ async def test_many_replies_at_once_stay_apart(subject: Subject) -> None:
 
     replies = await asyncio.gather(*(said_by(subject.model) for _ in range(20)))
 
-    assert replies == [["a", "b", "c"]] * 20
+    assert replies == ["abc"] * 20
 
 
 async def test_a_model_that_can_be_asked_is_well(subject: Subject) -> None:
@@ -380,7 +388,7 @@ async def wired(request: pytest.FixtureRequest) -> AsyncGenerator[Subject]:
 async def test_a_little_malformed_json_costs_no_answer(wired: Subject) -> None:
     wired.play(Script(pieces=["a", "b"], raw=BROKEN))
 
-    assert await said_by(wired.model) == ["a", "b"]
+    assert await said_by(wired.model) == "ab"
 
 
 async def test_much_malformed_json_has_failed(wired: Subject) -> None:
@@ -396,7 +404,7 @@ async def test_much_malformed_json_has_failed(wired: Subject) -> None:
 async def test_lines_may_end_in_crlf(wired: Subject, prefix: bytes, split: int) -> None:
     wired.play(Script(pieces=ODD, newline=b"\r\n", prefix=prefix, split=split))
 
-    assert await said_by(wired.model) == ODD
+    assert await said_by(wired.model) == "".join(ODD)
 
 
 async def test_a_reply_that_drips_too_slowly_for_an_event_is_silence(wired: Subject) -> None:
@@ -429,7 +437,7 @@ async def test_a_text_without_end_has_failed(wired: Subject) -> None:
 async def test_the_first_end_mark_counts(wired: Subject) -> None:
     wired.play(Script(pieces=["a"], end="twice"))
 
-    assert await said_by(wired.model) == ["a"]
+    assert await said_by(wired.model) == "a"
 
 
 async def test_an_error_may_come_first(wired: Subject) -> None:
@@ -439,6 +447,15 @@ async def test_an_error_may_come_first(wired: Subject) -> None:
         await said_by(wired.model)
 
     assert "10.0.0.7" not in str(caught.value)
+
+
+async def test_halves_of_a_character_stay_whole_over_two_events(wired: Subject) -> None:
+    wired.play(Script(pieces=["a", "\ud83d", "\ude00"], gap=0.01))
+
+    reply = Reply(SessionId(1), MessageId(1))
+    async for piece in wired.model.stream(PROMPT):
+        reply.say(piece)
+    assert reply.text == "a\U0001f600"
 
 
 async def test_a_broken_reply_disturbs_no_other(wired: Subject) -> None:
@@ -458,4 +475,4 @@ async def test_a_broken_reply_disturbs_no_other(wired: Subject) -> None:
             await said_by(wired.model)
 
     await well
-    assert said == ["a"] * 20
+    assert "".join(said) == "a" * 20

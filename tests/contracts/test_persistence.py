@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from adapters.sql.engine import database
+from adapters.sql.engine import database, reading
 from adapters.sql.reading import SqlReading
 from adapters.sql.work import SqlWorkFactory
 from application.accounts.bury import bury
@@ -530,7 +530,7 @@ class TestOutage:
             async with SqlWorkFactory(writing)() as w:
                 await w.users.get(NOBODY)
         with pytest.raises(StorageUnavailable):
-            await SqlReading(writing).account(NOBODY)
+            await SqlReading(reading(engine)).account(NOBODY)
         await engine.dispose()
 
     async def test_a_database_that_stays_locked_is_out_of_reach(self, sqlite_store: SqlStore) -> None:

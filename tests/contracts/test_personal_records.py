@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from adapters.sql.engine import reading
 from adapters.sql.personal_data import PORTION, SqlPersonalRecords
 from application.ports.personal_data import PersonalRecords, RecordKind
 from domain.conversation import MessageState, Speaker
@@ -19,7 +20,7 @@ ANN, BEN, ADA = "ann@example.org", "ben@example.org", "ada@example.org"
 
 @pytest.fixture
 def records(sql: SqlStore) -> PersonalRecords:
-    return SqlPersonalRecords(sql.sessions)
+    return SqlPersonalRecords(reading(sql.engine))
 
 
 async def stored(sql: SqlStore, email: str = ANN, role: Role = Role.STUDENT) -> User:

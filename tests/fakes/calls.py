@@ -39,7 +39,8 @@ class FakeCalls(Calls):
     @override
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:
         order = str(next(self._orders))
-        confirmed = self._confirmed[order] = asyncio.get_running_loop().create_future()
+        confirmed: asyncio.Future[Stopped] = asyncio.get_running_loop().create_future()
+        self._confirmed[order] = confirmed
         self._make(StopSession(session, order))
         try:
             async with asyncio.timeout(within_s):

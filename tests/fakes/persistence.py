@@ -122,13 +122,14 @@ class Tables:
 
 class FakeDatabase:
     """What was committed is in `tables`. `down`: nobody reaches it; `failing_commits`: so many of the next
-    commits are lost; `blind`: so many of the next look-ups of taken names see none, as when another has taken
+    commits are lost; `unheard_commits`: so many succeed without a word; `blind`: so many of the next look-ups of taken names see none, as when another has taken
     them and not committed yet."""
 
     def __init__(self) -> None:
         self.tables = Tables()
         self.down = False
         self.failing_commits = 0
+        self.unheard_commits = 0
         self.blind = 0
         self.commits = 0
         self.open = 0  # units of work in progress
@@ -149,6 +150,9 @@ class FakeDatabase:
             raise StorageUnavailable
         self.tables = deepcopy(tables)
         self.commits += 1
+        if self.unheard_commits:
+            self.unheard_commits -= 1
+            raise StorageUnavailable
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Tables]:
@@ -810,6 +814,11 @@ class FakeReading(Reading):
         ]
 
     @override
+    async def streaming(self) -> Sequence[tuple[SessionId, MessageId]]:
+        open_ones = [m for m in self._tables.messages.values() if m.state is MessageState.STREAMING]
+        return [(m.session_id, m.id) for m in open_ones]
+
+    @override
     async def owns(self, owner: UserId, session: SessionId) -> bool:
         found = self._tables.sessions.get(session)
         return found is not None and found.owner == owner
@@ -950,4 +959,5 @@ def _is_text(message: Message) -> bool:
 
 def _has_words(content: str, wanted: Sequence[str]) -> bool:
     there = words(index_text(content))
-    return all(any(word.startswith(one) for word in there) for one in wanted)
+    begins = [(one, str.startswith if len(one) > 1 else str.__eq__) for one in wanted]
+    return all(any(fits(word, one) for word in there) for one, fits in begins)

@@ -61,8 +61,10 @@ class FakeRuns(Runs):
     async def bind(self, run: Run, message: MessageId) -> Run:
         await self.cluster.reach()
         bound = replace(run, message=message)
-        if self._is_ours(run):
-            self.cluster.runs[run.session] = bound
+        held = self.cluster.runs.get(run.session)
+        if held is not None and held.fence != run.fence:
+            raise SessionBusy(held)
+        self.cluster.runs[run.session] = bound
         return bound
 
     @override

@@ -69,9 +69,9 @@ class Served:
 
 @asynccontextmanager
 async def served(folder: Path, **environ: str) -> AsyncIterator[Served]:
-    """A server with this data folder on a free port, ready; stopped at the end."""
+    """A server with this data folder, ready; stopped at the end. On a free port, unless PORT is given."""
+    environ.setdefault("PORT", str(free_port()))
     settings = settings_for(folder / "data", **environ)
-    port = free_port()
     output = folder / "serve.out"
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -79,7 +79,6 @@ async def served(folder: Path, **environ: str) -> AsyncIterator[Served]:
         "HOME": str(folder),
         "ENV_FILE": os.devnull,  # the developer's own .env is none of ours
         "DATA_DIR": str(folder / "data"),
-        "PORT": str(port),
         "METRICS_PORT": "0",
         "CHAT_RATE_PER_MINUTE": "0",
         "DRAIN_SECONDS": "1",
@@ -94,7 +93,7 @@ async def served(folder: Path, **environ: str) -> AsyncIterator[Served]:
             env=environment,
             cwd=folder,
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{environ['PORT']}"
     async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
         one = Served(process, House(url, settings, client), output)
         try:

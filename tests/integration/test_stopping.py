@@ -215,7 +215,7 @@ async def test_an_order_that_a_worker_missed_is_given_again_by_the_erasure(
     tmp_path: Path, redis: Redis, valkey: Valkey, llm: LlmServiceServer
 ) -> None:
     async with connect(valkey.url) as one, connect(valkey.url) as other:
-        deaf = HardOfHearing(RedisCalls(one, other))
+        deaf = HardOfHearing(RedisCalls(one, other, one))
         override_ = Provider(scope=Scope.APP)
         override_.provide(lambda: deaf, provides=Calls, override=True)
         async with a_house(tmp_path, override_, REDIS_URL=valkey.url, LLM_URL=llm.url) as house:

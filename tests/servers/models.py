@@ -38,7 +38,7 @@ class ModelServer(HttpServer):
 
         async def tell(events: Iterable[object]) -> None:
             for event in events:
-                data = event if isinstance(event, bytes) else json.dumps(event, ensure_ascii=False).encode()
+                data = event if isinstance(event, bytes) else _told(event)
                 line = script.prefix + data + script.newline * 2
                 await exchange.send(line, script.split, script.drip)
 
@@ -72,3 +72,10 @@ class ModelServer(HttpServer):
     async def _verbatim(self, script: Script, exchange: Exchange) -> None:
         for line in script.raw:
             await exchange.send(line, script.split, script.drip)
+
+
+def _told(event: object) -> bytes:
+    try:
+        return json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair is only told escaped
+        return json.dumps(event).encode()

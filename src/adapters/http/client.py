@@ -2,6 +2,7 @@ import logging
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
+from structlog.contextvars import get_contextvars
 
 from adapters.http.trust import trusted
 
@@ -18,7 +19,8 @@ def http_client(
     """The client for upstreams: one per process (or per upstream), closed by whoever made it.
 
     It follows no redirect, reads no proxy or netrc from the environment, keeps no cookie and asks for
-    uncompressed answers. `transport` replaces the stock one, and the connection limit with it.
+    uncompressed answers. What is asked on behalf of a request carries that request's id. `transport`
+    replaces the stock one, and the connection limit with it.
     """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)  # at INFO every URL would be written down
@@ -30,12 +32,18 @@ def http_client(
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         headers={"user-agent": "virtual-tutor", "accept-encoding": "identity"},
         timeout=httpx.Timeout(idle_s, connect=CONNECT_S, pool=POOL_S),
+        event_hooks={"request": [_on_behalf]},
     )
 
 
 def patience(client: httpx.AsyncClient, idle_s: float) -> httpx.Timeout:
     """The client's own limits for connecting, and `idle_s` for every read and write."""
     return httpx.Timeout(idle_s, connect=client.timeout.connect, pool=client.timeout.pool)
+
+
+async def _on_behalf(request: httpx.Request) -> None:
+    if id := get_contextvars().get("request_id"):  # the one in the log; a reply's task inherits it
+        request.headers["x-request-id"] = id
 
 
 def _stock(max_connections: int | None) -> httpx.AsyncHTTPTransport:

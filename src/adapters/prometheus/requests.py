@@ -19,6 +19,6 @@ class Requests(Collector):
         family = CounterMetricFamily(
             "virtual_tutor_http_requests", "Answered requests.", labels=["method", "route", "status"]
         )
-        for labels, number in self._answered.items():
+        for labels, number in dict(self._answered).items():  # a copy: requests are answered meanwhile
             family.add_metric(labels, number)
         return [family]

@@ -27,10 +27,12 @@ AGAIN_S = 1.0  # a worker that was just reconnecting hears the order the second 
 
 @dataclass(frozen=True, slots=True)
 class RedisCalls(Calls):
-    """`listening` serves nothing else: whoever hears the calls keeps one of its connections."""
+    """`listening` serves nothing else: whoever hears the calls keeps one of its connections. `waiting` is for
+    calls that wait on the server's side."""
 
     redis: Redis
     listening: Redis
+    waiting: Redis
     quiet_s: float = QUIET_S
 
     @override
@@ -53,7 +55,7 @@ class RedisCalls(Calls):
         while (left := deadline - loop.time()) > 0:
             await self._call({"session": session, "order": order})
             with translated():
-                said = await self.redis.blpop([_confirmation(order)], timeout=min(left, AGAIN_S))
+                said = await self.waiting.blpop([_confirmation(order)], timeout=min(left, AGAIN_S))
             if said:
                 message, closed_ms = json.loads(said[1])
                 return Stopped(MessageId(message), closed_ms)

@@ -103,7 +103,11 @@ class RedisRuns(Runs):
     async def bind(self, run: Run, message: MessageId) -> Run:
         bound = replace(run, message=message)
         with translated():
-            await self.redis.eval(BIND, 1, _key(run.session), run.fence, _packed(bound), RUN_LIFE_S)
+            ours = await self.redis.eval(
+                BIND, 1, _key(run.session), run.fence, _packed(bound), RUN_LIFE_S
+            )
+        if not ours:
+            raise SessionBusy(run)
         return bound
 
     @override
@@ -141,8 +145,8 @@ class RedisRuns(Runs):
 @dataclass(frozen=True, slots=True)
 class RedisReplyLogs(ReplyLogs):
     """An entry of a stream holds the frames of one batch; its id is the number of the last one, so that a
-    place in the reply is a place in the stream. The entry that ends a reply has the greatest id of all: behind
-    it Redis takes no other."""
+    place in the reply is a place in the stream. The entry that ends a reply has the greatest id of all:
+    behind it Redis takes no other."""
 
     redis: Redis
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, false, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from adapters.sql import mapping as t
-from adapters.sql.work import connected
+from adapters.sql.work import looking
 from application.ports.administration import (
     ActionFilter,
     ActionRecords,
@@ -32,7 +32,7 @@ _PORTION = 500
 
 @dataclass(frozen=True, slots=True)
 class SqlAdministration(Administration):
-    sessions: async_sessionmaker[AsyncSession]
+    engine: AsyncEngine
 
     @override
     async def users(self, wanted: UserFilter, limit: int, offset: int) -> Listed[UserLine]:
@@ -112,21 +112,21 @@ class SqlAdministration(Administration):
     @override
     async def public_index_names(self) -> set[str]:
         f = t.stored_files.c
-        async with connected(self.sessions) as session:
-            names = await session.scalars(select(f.index_name).where(f.public, f.index_name.is_not(None)))
+        async with looking(self.engine) as db:
+            names = await db.scalars(select(f.index_name).where(f.public, f.index_name.is_not(None)))
             return {name for name in names if name is not None}
 
     async def _page(self, found: Select[Any], limit: int, offset: int) -> tuple[list[Any], int]:
         counted = select(func.count()).select_from(found.order_by(None).subquery())
-        async with connected(self.sessions) as session:
-            rows = (await session.execute(found.limit(limit).offset(offset))).all()
-            total = (await session.execute(counted)).scalar_one()
+        async with looking(self.engine) as db:
+            rows = (await db.execute(found.limit(limit).offset(offset))).all()
+            total = (await db.execute(counted)).scalar_one()
         return list(rows), total
 
 
 @dataclass(frozen=True, slots=True)
 class SqlActionRecords(ActionRecords):
-    sessions: async_sessionmaker[AsyncSession]
+    engine: AsyncEngine
     portion: int = _PORTION
 
     @override
@@ -137,8 +137,8 @@ class SqlActionRecords(ActionRecords):
             next_ones = select(t.user_action_logs).order_by(a.id).limit(self.portion)
             if after is not None:
                 next_ones = next_ones.where(a.id > after)
-            async with connected(self.sessions) as session:
-                rows = (await session.execute(next_ones)).all()
+            async with looking(self.engine) as db:
+                rows = (await db.execute(next_ones)).all()
             for row in rows:
                 yield _kept(row)
             if len(rows) < self.portion:

@@ -1,6 +1,5 @@
 """One engine per process; SQLite tuned so that writers queue instead of failing."""
 
-import asyncio
 from typing import Any
 
 from advanced_alchemy.config import AsyncSessionConfig, EngineConfig, SQLAlchemyAsyncConfig
@@ -8,9 +7,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from adapters.sql.sqlite_driver import connect
+from adapters.sql.turns import Turns
+
 BUSY_MS = 5000
-TURN = "turn"  # in the sessions' `info`: the lock to hold while one is in use, if they must queue
-TURN_S = 5.0
+TURNS = "turns"  # in the sessions' `info`: where they queue, if they must
+SQLITE = {"async_creator_fn": connect}
 POSTGRESQL = {
     "timeout": 5,
     "command_timeout": 5,
@@ -37,7 +39,7 @@ def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionm
             max_overflow=pool_size,
             pool_timeout=5,
             pool_pre_ping=not sqlite,
-            connect_args={} if sqlite else POSTGRESQL,
+            connect_args=SQLITE if sqlite else POSTGRESQL,
         ),
         session_config=AsyncSessionConfig(expire_on_commit=False, autoflush=False),
     )
@@ -45,17 +47,17 @@ def database(url: str, pool_size: int = 10) -> tuple[AsyncEngine, async_sessionm
     if sqlite:
         event.listen(engine.sync_engine, "connect", _tune)
         event.listen(engine.sync_engine, "begin", _begin)
-    # SQLite lets one writer in and keeps the others waiting without any order: here they queue
-    info = {TURN: asyncio.Lock()} if sqlite else {}
+    info = {TURNS: Turns()} if sqlite else {}
     return engine, async_sessionmaker(engine, expire_on_commit=False, autoflush=False, info=info)
 
 
-def reading(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Sessions that never wait for a writer (SQLite's WAL lets readers go on). There each statement sees the
-    newest state for itself: a transaction around every look would cost as much as the look."""
-    return async_sessionmaker(
-        engine.execution_options(sqlite_begin=None), expire_on_commit=False, autoflush=False
-    )
+def reading(engine: AsyncEngine) -> AsyncEngine:
+    """A view of the engine that never waits for a writer (SQLite's WAL lets readers go on). There each
+    statement sees the newest state for itself: a transaction around every look would cost as much as the
+    look."""
+    if engine.dialect.name == "sqlite":
+        return engine.execution_options(sqlite_begin=None)
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _tune(connection: Any, _: object) -> None:

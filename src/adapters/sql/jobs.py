@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from typing_extensions import override
 
 from adapters.sql import mapping as t
-from adapters.sql.work import connected
+from adapters.sql.work import connected, looking
 from application.ports.persistence import JobQueue
 from domain.job import Job, JobId, JobKind, JobState
 
@@ -17,7 +17,7 @@ from domain.job import Job, JobId, JobKind, JobState
 @dataclass(frozen=True, slots=True)
 class SqlJobQueue(JobQueue):
     sessions: async_sessionmaker[AsyncSession]
-    reading: async_sessionmaker[AsyncSession]
+    reading: AsyncEngine
 
     @override
     async def claim(
@@ -29,8 +29,8 @@ class SqlJobQueue(JobQueue):
             and_(j.state == JobState.RUNNING, j.lease_until < now),
         )
         oldest = select(j.id).where(due, j.kind.in_(sorted(kinds))).order_by(j.run_at, j.id).limit(1)
-        async with connected(self.reading) as session:  # an idle poll takes no write lock
-            if (await session.execute(oldest)).first() is None:
+        async with looking(self.reading) as db:  # an idle poll takes no write lock
+            if (await db.execute(oldest)).first() is None:
                 return None
         async with connected(self.sessions) as session:
             claimed = await session.execute(

@@ -19,11 +19,11 @@ from sqlalchemy import (
     table,
     text,
 )
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from typing_extensions import override
 
 from adapters.sql import mapping as t
-from adapters.sql.work import connected
+from adapters.sql.work import connected, looking
 from application.ports.passages import Found, Passages, Vector
 from domain.document import FileId, Passage
 from domain.user import UserId
@@ -61,7 +61,7 @@ def _may_see(reader: UserId) -> ColumnElement[bool]:
 @dataclass(frozen=True, slots=True)
 class SqlPassages(Passages):
     sessions: async_sessionmaker[AsyncSession]
-    reading: async_sessionmaker[AsyncSession]
+    reading: AsyncEngine
 
     @override
     async def replace(self, file: FileId, passages: Sequence[tuple[Passage, Vector]], model: str) -> None:
@@ -103,8 +103,8 @@ class SqlPassages(Passages):
     async def nearest(self, reader: UserId, vector: Vector, model: str, limit: int) -> list[Found]:
         p = t.passages.c
         seen = select(p.id, p.vector).select_from(_with_files).where(_may_see(reader), p.model == model)
-        async with connected(self.reading) as session:
-            rows = (await session.execute(seen)).all()
+        async with looking(self.reading) as db:
+            rows = (await db.execute(seen)).all()
             if not rows:
                 return []
             question = np.frombuffer(vector, "<f4")
@@ -112,15 +112,15 @@ class SqlPassages(Passages):
             cosines = matrix @ question
             best = np.argsort(-cosines, kind="stable")[:limit]
             scores = {rows[i].id: float(cosines[i]) for i in best}
-            return await _fetch(session, scores)
+            return await _fetch(db, scores)
 
     @override
     async def matching(self, reader: UserId, words: Sequence[str], limit: int) -> list[Found]:
         if not words:
             return []
         p = t.passages.c
-        async with connected(self.reading) as session:
-            if _is_sqlite(session):
+        async with looking(self.reading) as db:
+            if db.dialect.name == "sqlite":
                 matches: ColumnElement[bool] | TextClause = text("passage_fts MATCH :words")
                 rank: ColumnElement[float] = literal_column("-bm25(passage_fts)")
                 source = _with_files.join(_fts, _fts.c.rowid == p.id)
@@ -138,8 +138,8 @@ class SqlPassages(Passages):
                 .order_by(text("rank DESC"))
                 .limit(limit)
             )
-            rows = (await session.execute(ranked, {"words": query})).all()
-            return await _fetch(session, {row.id: float(row.rank) for row in rows})
+            rows = (await db.execute(ranked, {"words": query})).all()
+            return await _fetch(db, {row.id: float(row.rank) for row in rows})
 
     @override
     async def erase(self, file: FileId) -> int:
@@ -152,10 +152,8 @@ class SqlPassages(Passages):
         return count
 
 
-async def _fetch(session: AsyncSession, scores: dict[int, float]) -> list[Found]:
-    rows = await session.execute(
-        select(*_columns).select_from(_with_files).where(t.passages.c.id.in_(scores))
-    )
+async def _fetch(db: AsyncConnection, scores: dict[int, float]) -> list[Found]:
+    rows = await db.execute(select(*_columns).select_from(_with_files).where(t.passages.c.id.in_(scores)))
     found = [
         (
             scores[row.id],

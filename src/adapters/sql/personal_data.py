@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, Text, and_, cast, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from typing_extensions import override
 
 from adapters.sql import mapping as t
-from adapters.sql.work import connected
+from adapters.sql.work import looking
 from application.ports.personal_data import PersonalRecords, RecordKind
 from domain.user import UserId
 
@@ -54,7 +54,7 @@ class Tenure:
 
 @dataclass(frozen=True, slots=True)
 class SqlPersonalRecords(PersonalRecords):
-    sessions: async_sessionmaker[AsyncSession]
+    engine: AsyncEngine
 
     @override
     async def records(self, user: UserId, kind: RecordKind) -> AsyncIterator[Mapping[str, object]]:
@@ -62,19 +62,19 @@ class SqlPersonalRecords(PersonalRecords):
         columns = [column for column in table.c if column.name not in _NOT_HIS]
         source = t.messages.join(t.sessions) if kind is RecordKind.MESSAGE else table
         u = t.users.c
-        async with connected(self.sessions) as session:
-            him = (await session.execute(select(u.email, u.created_at).where(u.id == user))).first()
+        async with looking(self.engine) as db:
+            him = (await db.execute(select(u.email, u.created_at).where(u.id == user))).first()
             if him is None:
                 return
             if kind is RecordKind.ACTION:
-                his = _actions_of(user, await _tenures(session, user, him.email, him.created_at))
+                his = _actions_of(user, await _tenures(db, user, him.email, him.created_at))
             else:
                 his = _his(kind, user)
         portion = select(*columns).select_from(source).where(his).order_by(table.c.id).limit(PORTION)
         last = 0
         while True:  # no connection is held while somebody writes what he got
-            async with connected(self.sessions) as session:
-                rows = (await session.execute(portion.where(table.c.id > last))).mappings().all()
+            async with looking(self.engine) as db:
+                rows = (await db.execute(portion.where(table.c.id > last))).mappings().all()
             for row in rows:
                 last = row["id"]
                 yield _action(row, user, him.email) if kind is RecordKind.ACTION else _ready(row)
@@ -94,7 +94,7 @@ def _his(kind: RecordKind, user: UserId) -> ColumnElement[bool]:
             return _TABLES[kind].c.user_id == user
 
 
-async def _tenures(session: AsyncSession, user: UserId, email: str, since: datetime) -> Sequence[Tenure]:
+async def _tenures(db: AsyncConnection, user: UserId, email: str, since: datetime) -> Sequence[Tenure]:
     """The addresses he has had, from the log's own lines about their changes."""
     log = t.user_action_logs.c
     changes = (
@@ -103,7 +103,7 @@ async def _tenures(session: AsyncSession, user: UserId, email: str, since: datet
         .order_by(log.id)
     )
     tenures = []
-    for row in await session.execute(changes):
+    for row in await db.execute(changes):
         if "email" not in row.details:  # it was some other text
             continue
         old, _ = row.details["email"]

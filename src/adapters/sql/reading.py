@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, func, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy import Row, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from adapters.sql import mapping as t
 from adapters.sql import message_index
-from adapters.sql.work import connected
+from adapters.sql.work import looking
 from application.ports.persistence import (
     Account,
     Context,
@@ -49,19 +49,31 @@ _line = (
     _m.sources,
 )
 
+# What every question needs is put together once: that takes longer than to execute it.
+_u, _s, _f = t.users.c, t.sessions.c, t.stored_files.c
+_ACCOUNT = select(_u.id, _u.email, _u.role, _u.status, _u.tokens_from).where(
+    _u.id == bindparam("user"), _u.deleted_at.is_(None)
+)
+_OWNED = select(_s.id).where(_s.id == bindparam("session"), _s.user_id == bindparam("owner"))
+_within_reach = and_(
+    _f.rag_status == IndexState.INDEXED,
+    _f.deleted_at.is_(None),
+    or_(_f.user_id == bindparam("reader"), _f.public),
+)
+_here = select(_f.id, _f.original_name).where(_within_reach, _f.session_id == bindparam("session")).subquery()
+_anywhere = select(exists().where(_within_reach).label("any")).subquery()
+_SHELF = select(_anywhere, _here).select_from(_anywhere.outerjoin(_here, true())).order_by(_here.c.id)
+_STREAMING = select(_m.session_id, _m.id).where(_m.state == MessageState.STREAMING).order_by(_m.id)
+
 
 @dataclass(frozen=True, slots=True)
 class SqlReading(Reading):
-    sessions: async_sessionmaker[AsyncSession]
+    engine: AsyncEngine
 
     @override
     async def account(self, id: UserId) -> Account | None:
-        u = t.users.c
-        async with connected(self.sessions) as session:
-            found = select(u.id, u.email, u.role, u.status, u.tokens_from).where(
-                u.id == id, u.deleted_at.is_(None)
-            )
-            row = (await session.execute(found)).first()
+        async with looking(self.engine) as db:
+            row = (await db.execute(_ACCOUNT, {"user": id})).first()
         if row is None:
             return None
         return Account(row.id, row.email, row.role, row.status is Status.BANNED, row.tokens_from)
@@ -69,16 +81,14 @@ class SqlReading(Reading):
     @override
     async def credentials(self, email: str) -> Credentials | None:
         u = t.users.c
-        async with connected(self.sessions) as session:
-            row = (
-                await session.execute(select(u.id, u.password_hash, u.status).where(u.email == email))
-            ).first()
+        async with looking(self.engine) as db:
+            row = (await db.execute(select(u.id, u.password_hash, u.status).where(u.email == email))).first()
         return Credentials(row.id, row.password_hash, row.status is Status.BANNED) if row else None
 
     @override
     async def is_known(self, email: str) -> bool:
-        async with connected(self.sessions) as session:
-            return bool((await session.execute(select(exists().where(t.users.c.email == email)))).scalar())
+        async with looking(self.engine) as db:
+            return bool((await db.execute(select(exists().where(t.users.c.email == email)))).scalar())
 
     @override
     async def profile(self, id: UserId) -> ProfileCard | None:
@@ -89,8 +99,8 @@ class SqlReading(Reading):
             .select_from(t.users.join(t.user_profiles, p.user_id == u.id))
             .where(u.id == id, u.deleted_at.is_(None))
         )
-        async with connected(self.sessions) as session:
-            row = (await session.execute(card)).first()
+        async with looking(self.engine) as db:
+            row = (await db.execute(card)).first()
         return ProfileCard(*row) if row else None
 
     @override
@@ -107,8 +117,8 @@ class SqlReading(Reading):
             wanted = wanted.where(unread)
         page = wanted.order_by(n.id.desc()).limit(limit).offset(offset).subquery()
         both = select(counts, page).select_from(counts.outerjoin(page, true())).order_by(page.c.id.desc())
-        async with connected(self.sessions) as session:
-            rows = (await session.execute(both)).all()
+        async with looking(self.engine) as db:
+            rows = (await db.execute(both)).all()
         total = rows[0].unread if unread_only else rows[0].all
         return Inbox(
             total, rows[0].unread, [NotificationLine(*row[2:]) for row in rows if row.id is not None]
@@ -117,7 +127,7 @@ class SqlReading(Reading):
     @override
     async def active(self, before: datetime) -> Sequence[UserId]:
         u = t.users.c
-        async with connected(self.sessions) as db:
+        async with looking(self.engine) as db:
             found = await db.scalars(select(u.id).where(u.status == Status.ACTIVE, u.last_login < before))
             return found.all()
 
@@ -131,11 +141,11 @@ class SqlReading(Reading):
             .limit(limit)
             .offset(offset)
         )
-        async with connected(self.sessions) as session:
-            rows = (await session.execute(page)).all()
+        async with looking(self.engine) as db:
+            rows = (await db.execute(page)).all()
             total = offset + len(rows)
             if len(rows) == limit or (offset and not rows):
-                total = (await session.execute(select(func.count()).where(s.user_id == owner))).scalar_one()
+                total = (await db.execute(select(func.count()).where(s.user_id == owner))).scalar_one()
         return Listed(total, [SessionLine(*row) for row in rows])
 
     @override
@@ -146,18 +156,21 @@ class SqlReading(Reading):
         if before is not None:
             page = page.where(_m.id < before)
         page = page.order_by(_m.id.desc()).limit(limit)
-        async with connected(self.sessions) as db:
-            mine = select(t.sessions.c.id).where(t.sessions.c.id == session, t.sessions.c.user_id == owner)
-            if (await db.execute(mine)).first() is None:
+        async with looking(self.engine) as db:
+            if (await db.execute(_OWNED, {"session": session, "owner": owner})).first() is None:
                 return None
             rows = (await db.execute(page)).all()
         return [_message(row) for row in reversed(rows)]
 
     @override
+    async def streaming(self) -> Sequence[tuple[SessionId, MessageId]]:
+        async with looking(self.engine) as db:
+            return [(SessionId(row.session_id), MessageId(row.id)) for row in await db.execute(_STREAMING)]
+
+    @override
     async def owns(self, owner: UserId, session: SessionId) -> bool:
-        mine = select(t.sessions.c.id).where(t.sessions.c.id == session, t.sessions.c.user_id == owner)
-        async with connected(self.sessions) as db:
-            return (await db.execute(mine)).first() is not None
+        async with looking(self.engine) as db:
+            return (await db.execute(_OWNED, {"session": session, "owner": owner})).first() is not None
 
     @override
     async def turns(self, session: SessionId, before: MessageId | None, most: int) -> Context:
@@ -174,7 +187,7 @@ class SqlReading(Reading):
             .where(s.id == session)
             .order_by(last.c.id)
         )
-        async with connected(self.sessions) as db:
+        async with looking(self.engine) as db:
             rows = (await db.execute(both)).all()
         if not rows:
             return Context()
@@ -189,7 +202,7 @@ class SqlReading(Reading):
             .select_from(t.messages.join(t.sessions))
             .where(_m.id == message, t.sessions.c.user_id == owner)
         )
-        async with connected(self.sessions) as db:
+        async with looking(self.engine) as db:
             first = await db.scalar(mine)
             if first is None:
                 return None
@@ -221,7 +234,7 @@ class SqlReading(Reading):
             .select_from(t.messages.join(t.sessions))
             .where(_m.id == message, _m.role == Speaker.ASSISTANT, t.sessions.c.user_id == owner)
         )
-        async with connected(self.sessions) as db:
+        async with looking(self.engine) as db:
             row = (await db.execute(found)).first()
         return ReplyRecord(*row) if row else None
 
@@ -232,8 +245,8 @@ class SqlReading(Reading):
         if not wanted:
             return Listed(0, [])
         s = t.sessions.c
-        async with connected(self.sessions) as db:
-            has_words = message_index.has_words(db.get_bind().dialect.name, wanted)
+        async with looking(self.engine) as db:
+            has_words = message_index.has_words(db.dialect.name, wanted)
             hits = (
                 select(s.id, s.title, _m.id.label("message"), _m.role, _m.content, _m.created_at)
                 .select_from(t.messages.join(t.sessions))
@@ -269,9 +282,9 @@ class SqlReading(Reading):
             .limit(limit)
             .offset(offset)
         )
-        async with connected(self.sessions) as session:
-            rows = (await session.execute(page)).all()
-            total = (await session.execute(select(func.count()).where(mine))).scalar_one()
+        async with looking(self.engine) as db:
+            rows = (await db.execute(page)).all()
+            total = (await db.execute(select(func.count()).where(mine))).scalar_one()
         return Listed(
             total,
             [
@@ -294,22 +307,15 @@ class SqlReading(Reading):
     @override
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
         f = t.stored_files.c
-        async with connected(self.sessions) as db:
+        async with looking(self.engine) as db:
             row = (await db.execute(select(f.rag_status, f.rag_error).where(f.id == file))).first()
         return (row.rag_status, row.rag_error) if row else (None, None)
 
     @override
     async def shelf(self, reader: UserId, session: SessionId) -> Shelf:
-        f = t.stored_files.c
-        indexed = and_(f.rag_status == IndexState.INDEXED, f.deleted_at.is_(None))
-        within_reach = and_(indexed, or_(f.user_id == reader, f.public))
-        async with connected(self.sessions) as db:
-            names = await db.scalars(
-                select(f.original_name).where(within_reach, f.session_id == session).order_by(f.id)
-            )
-            in_session = list(names)
-            any_ = in_session or (await db.execute(select(f.id).where(within_reach).limit(1))).first()
-        return Shelf(in_session, bool(any_))
+        async with looking(self.engine) as db:
+            rows = (await db.execute(_SHELF, {"reader": reader, "session": session})).all()
+        return Shelf([row.original_name for row in rows if row.id is not None], bool(rows[0].any))
 
     @override
     async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
@@ -317,7 +323,7 @@ class SqlReading(Reading):
         named = select(f.index_name, f.original_name, f.deleted_at).where(
             f.index_name.in_(index_names), or_(f.user_id == reader, f.public)
         )
-        async with connected(self.sessions) as db:
+        async with looking(self.engine) as db:
             rows = (await db.execute(named)).all()
         return {row.index_name: None if row.deleted_at else row.original_name for row in rows}
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -137,18 +138,73 @@ class SqlUsers(Users):
         )
 
 
+# What every question needs is put together once: that takes longer than to execute it.
+_m, _s = t.messages.c, t.sessions.c
+_NEW_MEMORY = insert(t.llm_sessions).returning(t.llm_sessions.c.id)
+_NEW_SESSIONS = insert(t.sessions).returning(_s.id, sort_by_parameter_order=True)
+_NEW_MESSAGES = insert(t.messages).returning(_m.id, sort_by_parameter_order=True)
+_COUNT = (
+    update(t.sessions)
+    .where(_s.id == bindparam("which"))
+    .values(message_count=_s.message_count + bindparam("more"), updated_at=bindparam("now"))
+)
+_HEARD = update(t.sessions).where(_s.id == bindparam("which")).values(memory_is_fresh=False)
+# the session before its message, as whoever deletes a session takes them
+_HOLD_SESSION = (
+    select(_s.id)
+    .select_from(t.sessions.join(t.messages))
+    .where(_m.id == bindparam("message"))
+    .with_for_update(of=t.sessions, key_share=True)
+)
+_SETTLE = (  # RETURNING instead of a row count: drivers disagree on the latter
+    update(t.messages)
+    .where(_m.id == bindparam("which"), _m.state == MessageState.STREAMING)
+    .values(state=bindparam("outcome"), content=bindparam("said"), sources=bindparam("cited"))
+    .returning(_m.version_of, _m.superseded_by)
+)
+
+
+async def _inserted(
+    session: AsyncSession, insertion: Any, rows: Sequence[Mapping[str, object]]
+) -> Sequence[int]:
+    """The ids of the new rows, ascending in their order."""
+    return (await session.scalars(insertion, rows)).all() if rows else []
+
+
 @dataclass(frozen=True, slots=True)
 class SqlSessions(Sessions):
     session: AsyncSession
+    _added: list[ChatSession] = field(default_factory=list)
 
     @override
     async def new_memory(self) -> MemoryId:
-        made = await self.session.execute(insert(t.llm_sessions).returning(t.llm_sessions.c.id))
-        return MemoryId(made.scalar_one())
+        return MemoryId((await self.session.execute(_NEW_MEMORY)).scalar_one())
 
     @override
     def add(self, session: ChatSession) -> None:
-        self.session.add(session)
+        self._added.append(session)
+
+    async def flush(self) -> None:
+        """What was added gets its ids. Not by the ORM, here and for messages: there its bookkeeping cost more
+        than the statement."""
+        rows = [
+            {
+                "llm_session_id": added.memory,
+                "user_id": added.owner,
+                "title": added.title,
+                "created_at": added.created_at,
+                "updated_at": added.updated_at,
+                "is_favorite": added.is_favorite,
+                "message_count": added.message_count,
+                "memory_is_fresh": added.memory_is_fresh,
+                "summary": added.summary,
+                "summary_upto": added.summary_upto,
+            }
+            for added in self._added
+        ]
+        for added, id in zip(self._added, await _inserted(self.session, _NEW_SESSIONS, rows), strict=True):
+            added.id = SessionId(id)
+        self._added.clear()
 
     @override
     async def get(self, id: SessionId) -> ChatSession | None:
@@ -160,14 +216,13 @@ class SqlSessions(Sessions):
 
     @override
     async def renew_memory(self, id: SessionId, memory: MemoryId) -> None:
-        await self._set(id, llm_session_id=memory, memory_is_fresh=True)
+        await self.session.execute(
+            update(t.sessions).where(_s.id == id).values(llm_session_id=memory, memory_is_fresh=True)
+        )
 
     @override
     async def heard(self, id: SessionId) -> None:
-        await self._set(id, memory_is_fresh=False)
-
-    async def _set(self, id: SessionId, **values: object) -> None:
-        await self.session.execute(update(t.sessions).where(t.sessions.c.id == id).values(values))
+        await self.session.execute(_HEARD, {"which": id})
 
     @override
     async def remove(self, id: SessionId) -> None:
@@ -185,11 +240,7 @@ class SqlSessions(Sessions):
 
     @override
     async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
-        await self.session.execute(
-            update(t.sessions)
-            .where(t.sessions.c.id == id)
-            .values(message_count=t.sessions.c.message_count + n, updated_at=now)
-        )
+        await self.session.execute(_COUNT, {"which": id, "more": n, "now": now})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,19 +250,35 @@ class SqlMessages(Messages):
 
     @override
     def add(self, message: Message) -> None:
-        self.session.add(message)
         self._added.append(message)
 
-    async def index_added(self) -> None:
-        """What was added and flushed can be found."""
-        for message in self._added:
-            if message.content:
-                await self._index(message.id, message.content)
+    async def flush(self) -> None:
+        """What was added gets its ids and can be found."""
+        rows = [
+            {
+                "session_id": added.session_id,
+                "role": added.speaker,
+                "content": added.content,
+                "file_type": added.file_type,
+                "file_path": added.file_path,
+                "file_id": added.file_id,
+                "state": added.state,
+                "sources": added.sources,
+                "created_at": added.created_at,
+                "version_of": added.version_of,
+                "superseded_by": added.superseded_by,
+            }
+            for added in self._added
+        ]
+        for added, id in zip(self._added, await _inserted(self.session, _NEW_MESSAGES, rows), strict=True):
+            added.id = MessageId(id)
+            if added.content:
+                await self._index(added.id, added.content)
         self._added.clear()
 
     async def _index(self, id: MessageId, content: str) -> None:
-        dialect = self.session.get_bind().dialect.name
-        await self.session.execute(message_index.add_to_index(dialect, id, content))
+        add = message_index.ADD_TO_INDEX[self.session.get_bind().dialect.name]
+        await self.session.execute(add, message_index.indexed(id, content))
 
     @override
     async def get(self, id: MessageId) -> Message | None:
@@ -222,15 +289,8 @@ class SqlMessages(Messages):
         self, id: MessageId, state: MessageState, content: str, sources: list[dict[str, object]] | None
     ) -> Settled | None:
         await self._hold_session_of(id)
-        # RETURNING instead of a row count: drivers disagree on the latter
-        settled = (
-            await self.session.execute(
-                update(t.messages)
-                .where(t.messages.c.id == id, t.messages.c.state == MessageState.STREAMING)
-                .values(state=state, content=content, sources=sources)
-                .returning(t.messages.c.version_of, t.messages.c.superseded_by)
-            )
-        ).first()
+        ended = {"which": id, "outcome": state, "said": content, "cited": sources}
+        settled = (await self.session.execute(_SETTLE, ended)).first()
         if settled is None:
             return None
         if not content:
@@ -245,9 +305,7 @@ class SqlMessages(Messages):
         return Settled(1 - await self._supersede(older, by=id))
 
     async def _hold_session_of(self, id: MessageId) -> None:
-        # the session before its message, as whoever deletes a session takes them
-        held = select(t.sessions.c.id).join(t.messages).where(t.messages.c.id == id)
-        await self.session.execute(held.with_for_update(of=t.sessions, key_share=True))
+        await self.session.execute(_HOLD_SESSION, {"message": id})
 
     @override
     async def supersede_from(self, first: MessageId, by: MessageId) -> int:

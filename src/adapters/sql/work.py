@@ -1,14 +1,13 @@
 """Units of work over SQLAlchemy sessions."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from typing_extensions import override
 
-from adapters.sql.engine import TURN, TURN_S
+from adapters.sql.engine import TURNS
 from adapters.sql.errors import translated
 from adapters.sql.repositories import (
     SqlActionLog,
@@ -21,6 +20,7 @@ from adapters.sql.repositories import (
     SqlTutorRequests,
     SqlUsers,
 )
+from adapters.sql.turns import Turns
 from application.ports.persistence import Work, WorkFactory
 
 
@@ -28,7 +28,7 @@ class SqlWork(Work):
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self.users = SqlUsers(session)
-        self.sessions = SqlSessions(session)
+        self.sessions: SqlSessions = SqlSessions(session)
         self.messages: SqlMessages = SqlMessages(session)
         self.files = SqlFiles(session)
         self.notifications = SqlNotifications(session)
@@ -40,8 +40,9 @@ class SqlWork(Work):
     @override
     async def flush(self) -> None:
         with translated():
+            await self.sessions.flush()
             await self._session.flush()
-            await self.messages.index_added()
+            await self.messages.flush()
 
     @override
     async def commit(self) -> None:
@@ -55,23 +56,22 @@ class SqlWork(Work):
 async def connected(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
     """A session whose connection is open and whose transaction has begun."""
     with translated():
-        async with _turn(sessions.kw.get("info", {}).get(TURN)), sessions() as session:
+        async with _turn(sessions), sessions() as session:
             _ = await session.connection()
             yield session
 
 
+def _turn(sessions: async_sessionmaker[AsyncSession]) -> AbstractAsyncContextManager[None]:
+    turns: Turns | None = sessions.kw.get("info", {}).get(TURNS)
+    return nullcontext() if turns is None else turns.taken()
+
+
 @asynccontextmanager
-async def _turn(lock: asyncio.Lock | None) -> AsyncIterator[None]:
-    """Ours, in the order of asking; after TURN_S the database counts as busy."""
-    if lock is None:
-        yield
-        return
-    async with asyncio.timeout(TURN_S):
-        await lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+async def looking(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection of `reading(engine)`, which makes rows and no entities."""
+    with translated():
+        async with engine.connect() as connection:
+            yield connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,15 @@ class StillIn:
     async def __call__(self, claims: Claims) -> Claims | None:
         """The token to ask about next time; None when the login session was ended."""
         try:
-            return await self.proven(claims)
+            account = await self.reading.account(claims.user)
+            if account is None or account.banned or account.revoked(claims.auth_time):
+                return None
+            return await self.living(claims)
         except StorageUnavailable:
             return claims
 
-    async def proven(self, claims: Claims) -> Claims | None:
-        """The same, for letting somebody in: an outage raises StorageUnavailable."""
-        account = await self.reading.account(claims.user)
-        if account is None or account.banned or account.revoked(claims.auth_time):
-            return None
-        return await self._living(claims)
-
-    async def _living(self, claims: Claims) -> Claims | None:
+    async def living(self, claims: Claims) -> Claims | None:
+        """The same of the login session alone; an outage raises StorageUnavailable."""
         now = self.clock.now()
         if now >= claims.expires_at:  # it came to its end by itself, which revokes nothing
             return claims

@@ -23,9 +23,11 @@ class RedeemTicket:
         if ticket is None or ticket.scope != scope:
             raise TokenDead
         account = await self.reading.account(ticket.claims.user)
-        if account is not None and account.banned:
+        if account is None or account.revoked(ticket.claims.auth_time):
+            raise TokenDead
+        if account.banned:
             raise AccountBanned
-        claims = await self.still_in.proven(ticket.claims)
-        if account is None or claims is None:
+        claims = await self.still_in.living(ticket.claims)
+        if claims is None:
             raise TokenDead
         return Caller(account, claims)

@@ -144,11 +144,14 @@ class Answer(Answers):
     async def _consult(self, question: Question) -> Consulted:
         """Within the budget, whatever the documents' side does: late or failing means without documents."""
         why = trigger(question.text, question.use_documents, (), self.keywords)
+        if why is Trigger.FORBIDDEN:
+            return NOTHING
         try:
             async with asyncio.timeout(self.budget_s):
                 shelf = await self.reading.shelf(question.user, question.session)
-                why = trigger(question.text, question.use_documents, shelf.in_session, self.keywords)
-                if why is Trigger.FORBIDDEN or not (why.asks or (self.knowledge.own and shelf.in_session)):
+                if shelf.in_session:
+                    why = trigger(question.text, question.use_documents, shelf.in_session, self.keywords)
+                if not (why.asks or (self.knowledge.own and shelf.in_session)):
                     return NOTHING
                 hits = await self._named(
                     question, await self.knowledge.find(question.text, question.user, MOST_HITS)

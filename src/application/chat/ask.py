@@ -11,6 +11,7 @@ from domain.conversation import (
     ChatSession,
     Message,
     MessageId,
+    MessageNotFound,
     SessionId,
     SessionNotFound,
     Speaker,
@@ -59,23 +60,24 @@ class Ask:
             async with self.work() as w:
                 return await self._store(w, asked, text, session)
 
-        return await self.take_turn(session, store, stored)
+        return await self.take_turn(asked.user, session, store, stored)
 
     async def again(
         self, asked: Asked, session: SessionId, question: MessageId, stored: Stored
     ) -> RunningReply:
-        """The reply to a question that was stored earlier and is still without an answer."""
+        """The reply to a question that was stored earlier and is still without an answer. Raises
+        MessageNotFound when it is not the last one any more: edited, answered otherwise, or gone on from."""
         await self.take_turn.admit(asked.user)
 
         async def store() -> Question:
             async with self.work() as w:
                 owned = await owned_session(w, asked.user, session)
-                message = await w.messages.get(question)
-                if message is None:
-                    raise SessionNotFound
+                message, answer = await w.messages.last_exchange(session) or (None, None)
+                if message is None or message.id != question or answer is not None:
+                    raise MessageNotFound
                 return await question_in(w, owned, message, self.clock.now(), asked.use_documents)
 
-        return await self.take_turn(session, store, stored)
+        return await self.take_turn(asked.user, session, store, stored)
 
     async def _newest_of(self, user: UserId) -> SessionId | None:
         async with self.work() as w:
@@ -87,11 +89,10 @@ class Ask:
         session: ChatSession
         if id is None:
             title = NEW_CHAT if asked.goes_on else title_of_question(text)
-            session = await opened_session(w, asked.user, title, now)
+            session = await opened_session(w, asked.user, title, now, messages=1)
         else:
             session = await owned_session(w, asked.user, id)
+            await w.sessions.count_message(session.id, now)
         message = Message(session_id=session.id, speaker=Speaker.USER, content=text, created_at=now)
         w.messages.add(message)
-        await w.flush()  # so that the question's id comes before the answer's
-        await w.sessions.count_message(session.id, now)
         return await question_in(w, session, message, now, asked.use_documents)

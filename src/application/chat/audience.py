@@ -3,17 +3,27 @@ they read too slowly."""
 
 import asyncio
 import random
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from application.chat.feed import Feed, Reader
 from application.ports.metrics import ReplyMetrics
+from domain.errors import RateLimited
+from domain.user import UserId
 
 LOOK_S = 1.0
 LAG_MAX = 10_000  # events waiting for one reader
 SPREAD = (0.7, 1.0)  # of the heartbeat: who came together is not woken together for ever
 STALL_S = 30.0  # that long with one piece in hand is no reading any more
+
+STREAMS_PER_USER, RETRY_S = 40, 5  # at one worker: more than anybody reads
+
+
+class TooManyStreams(RateLimited):
+    msg = "Too many open streams. Please close some first."
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -25,7 +35,23 @@ class Audience:
     lag_max: int = LAG_MAX
     stall_s: float = STALL_S
     look_s: float = LOOK_S
+    per_user: int = STREAMS_PER_USER
+    _of: Counter[UserId] = field(default_factory=Counter, init=False)
     _readers: set[Reader] = field(default_factory=set, init=False)
+
+    @contextmanager
+    def admitted(self, user: UserId) -> Iterator[None]:
+        """The user may open a stream here, and it counts as long as the context lasts. Raises
+        TooManyStreams."""
+        if self._of[user] >= self.per_user:
+            raise TooManyStreams(retry_after=RETRY_S)
+        self._of[user] += 1
+        try:
+            yield
+        finally:
+            self._of[user] -= 1
+            if not self._of[user]:
+                del self._of[user]
 
     @contextmanager
     def seat(self, feed: Feed, after: int = 0) -> Iterator[Reader]:
@@ -52,7 +78,7 @@ class Audience:
         return min(self.look_s, self.heartbeat_s / 4)
 
     def look(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for reader in list(self._readers):
             if reader.waiting:
                 if now - reader.since >= reader.patience_s - self._pause_s:  # the next look would be late

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 FAILURES_TO_OPEN = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 60.0
+PROBE_S = 5.0
 LONGEST_WISH_S = 600.0  # what a server asks for beyond that is a mistake of its own
 
 
@@ -27,6 +28,8 @@ class Entry:
 class Breaker:
     """Closed: everybody may ask. After five failures in a row it opens: nobody asks for 5 s, doubling with
     each failed probe up to 60 s. Then it is half open: one may ask, and what becomes of him decides for all.
+    Who knows nothing after 5 s may be waiting in line for minutes: another may ask beside him, and the first
+    of them that knows decides.
 
     Each entry is reported as `answered` or `failed`; `left` may follow, and says something only when neither
     did. A report about an entry from before the last change of state changes nothing: fifty questions that
@@ -43,10 +46,14 @@ class Breaker:
 
     def enter(self) -> Entry | None:
         """None: do not ask now."""
-        if self.state is BreakerState.OPEN and self.clock() >= self._until:
-            self._become(BreakerState.HALF_OPEN)
+        if self.state is BreakerState.CLOSED:
             return Entry(self._era)
-        return Entry(self._era) if self.state is BreakerState.CLOSED else None
+        if self.clock() < self._until:
+            return None
+        if self.state is BreakerState.OPEN:
+            self._become(BreakerState.HALF_OPEN)
+        self._until = self.clock() + PROBE_S
+        return Entry(self._era)
 
     def answered(self, entry: Entry) -> None:
         """The upstream was there, whatever it said."""
@@ -70,11 +77,11 @@ class Breaker:
     def left(self, entry: Entry) -> None:
         """Whoever asked went away before anything was known: the next one may ask in his place."""
         if entry.era == self._era and self.state is BreakerState.HALF_OPEN:
-            self._open(0.0)
+            self._until = self.clock()
 
     def wait_s(self) -> int:
         """Whole seconds, at least 1, after which it is worth asking again."""
-        left = self._until - self.clock() if self.state is BreakerState.OPEN else 0.0
+        left = 0.0 if self.state is BreakerState.CLOSED else self._until - self.clock()
         return max(1, math.ceil(left - 1e-6))  # sums of floats are a hair off
 
     def _open(self, seconds: float) -> None:

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 from application.chat.engine import Question
 from application.chat.running import RunningReply
-from application.chat.sessions import first_version, owned_session, question_in
+from application.chat.sessions import owned_session, question_in
 from application.chat.take_turn import TakeTurn
 from application.ports.clock import Clock
 from application.ports.persistence import Reading, WorkFactory
@@ -59,7 +59,7 @@ class EditQuestion:
                     speaker=Speaker.USER,
                     content=text,
                     created_at=now,
-                    version_of=first_version(earlier),
+                    version_of=earlier.root,
                 )
                 w.messages.add(message)
                 await w.flush()
@@ -67,7 +67,7 @@ class EditQuestion:
                 await w.sessions.count_message(session.id, now, 1 - gone)
                 return await question_in(w, session, message, now, edited.use_documents, fresh=True)
 
-        return await self.take_turn(edited.session, store)
+        return await self.take_turn(edited.user, edited.session, store)
 
 
 def _can_be_changed(message: Message, session: SessionId) -> bool:

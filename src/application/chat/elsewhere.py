@@ -107,8 +107,9 @@ class Elsewhere:
 
     async def _end(self, one: _Followed) -> None:
         log = one.feed.log
-        with suppress(StorageUnavailable):  # only for recognising who has heard it all
-            await self.logs.tell_end(one.feed.message, len(log))
+        if one.feed.readers:
+            with suppress(StorageUnavailable):  # only for recognising who has heard it all
+                await self.logs.tell_end(one.feed.message, len(log))
         one.feed.close(None if events.speaks(log) else events.failure(log))
 
 

@@ -21,7 +21,7 @@ from application.ports.calls import Stopped
 from application.ports.language_model import ModelSilent
 from application.ports.metrics import ReplyMetrics
 from application.ports.replies import ReplyLogs, Run, Runs
-from application.tasks import ended
+from application.tasks import ended, kept_going
 from domain.conversation import MemoryId, MessageId, SessionId
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
 from domain.user import UserId
@@ -86,8 +86,8 @@ class Replies:
 
     def open(self) -> None:
         self._rounds = [
-            asyncio.create_task(self._copy_on(), name="reply-mirror"),
-            asyncio.create_task(self._look_on(), name="reply-rounds"),
+            asyncio.create_task(kept_going("mirror", self._copy_on)),
+            asyncio.create_task(kept_going("rounds", self._look_on)),
         ]
 
     def start(self, question: Question, run: Run) -> RunningReply:
@@ -95,12 +95,16 @@ class Replies:
         if self.draining:
             raise ShuttingDown
         reply = Reply(question.session, question.answer)
-        now = asyncio.get_running_loop().time()
-        running = RunningReply(reply, run, question.user, Telling(reply.cite, time.monotonic), now)
+        telling = Telling(reply.cite, time.monotonic)
+        running = RunningReply(reply, run, question.user, telling, telling.clock())
         self._running[question.answer] = running
         self._metrics.began()
         running.task = asyncio.create_task(self._generate(running, question), name=f"reply-{question.answer}")
         return running
+
+    def of_user(self, user: UserId) -> int:
+        """How many are being generated for the user."""
+        return sum(running.user == user for running in self._running.values())
 
     def get(self, message: MessageId) -> RunningReply | None:
         return self._running.get(message)
@@ -118,7 +122,7 @@ class Replies:
     def stop_unread(self, session: SessionId) -> None:
         """End the session's reply, if it is ours and nobody reads it."""
         running = self.of_session(session)
-        if running is not None and not running.is_read(asyncio.get_running_loop().time()):
+        if running is not None and not running.is_read(time.monotonic()):
             running.stop()
 
     async def stop_session(self, session: SessionId) -> Stopped | None:
@@ -135,7 +139,7 @@ class Replies:
 
     def followed(self, messages: Iterable[MessageId]) -> None:
         """These are read elsewhere."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for message in messages:
             if running := self._running.get(message):
                 running.follow(now)
@@ -193,7 +197,7 @@ class Replies:
         if running.feed.spoken:
             asked_at = running.telling.asked_model_at
             now = running.telling.clock()
-            waited = asyncio.get_running_loop().time() - running.accepted_at
+            waited = now - running.accepted_at
             upstream = now - asked_at if asked_at is not None else 0.0
             running.feed.times = (max(0.0, waited - upstream), upstream)
             self._metrics.first_token(*running.feed.times)
@@ -226,15 +230,17 @@ class Replies:
                     await self._mirror.forget(running)
                 else:
                     await self._mirror.complete(running)
-            await self.let_go(running.run)
+        except Exception:
+            log.exception("a reply could not be copied", extra={"message_id": reply.message})
         finally:
+            await self.let_go(running.run)
             del self._running[reply.message]
 
     async def _copy_on(self) -> None:
         """What is followed elsewhere is copied often, the rest now and then."""
         due = 0.0
         while True:
-            now = asyncio.get_running_loop().time()
+            now = time.monotonic()
             followed = [r for r in self._running.values() if r.followed_until > now]
             with suppress(StorageUnavailable):  # tried again with the next tick
                 if now >= due:
@@ -253,7 +259,7 @@ class Replies:
                 await self._give_up_lost_sessions()
 
     def _end_unread(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for running in list(self._running.values()):
             if running.is_read(now):
                 running.unread_since = None

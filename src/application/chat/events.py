@@ -122,6 +122,11 @@ def was_cut_off(log: Sequence[bytes]) -> bool:
     return refusal is not None and type(refusal) is DomainError
 
 
+def survived(log: Sequence[bytes]) -> int:
+    """How many of these frames were told by whoever generated the reply; the rest came after his death."""
+    return len(log) - 2 if was_cut_off(log) else len(log)
+
+
 def failure(log: Sequence[bytes]) -> DomainError | None:
     """Why a reply that is over has failed, if it did."""
     if len(log) < 2 or not (told := _event(log[-2])).startswith(_ERROR_HEAD):

@@ -4,6 +4,7 @@ A reader has its own place in the log: one that leaves, lags or never reads chan
 and costs no more than its place."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ class Feed:
     spoken: bool = False  # the first piece of the answer is in the log
     over: bool = False
     failure: DomainError | None = None
-    said_at: float = 0.0  # the loop's time when the newest events came
+    said_at: float = 0.0  # `time.monotonic()` when the newest events came
     times: "tuple[float, float] | None" = (
         None  # seconds to the first piece: what we took, what the model took
     )
@@ -31,7 +32,7 @@ class Feed:
 
     def news(self) -> None:
         """The log has grown, or is over: wake everybody who waits for that."""
-        self.said_at = asyncio.get_running_loop().time()
+        self.said_at = time.monotonic()
         for reader in self.readers:
             reader.wake()
         if self._hoping and (self.spoken or self.over):
@@ -74,12 +75,12 @@ class Reader:
     leave: Callable[[], object] | None = None
     left: bool = False  # it reads no further
     dropped: bool = False  # because it was too slow
-    since: float = 0.0  # the loop's time when it began to wait, or to be busy with what it took
+    since: float = 0.0  # `time.monotonic()` when it began to wait, or to be busy with what it took
     _waiter: "asyncio.Future[None] | None" = None
 
     def __enter__(self) -> "Reader":
         self.feed.readers.add(self)
-        self.since = asyncio.get_running_loop().time()
+        self.since = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,25 +120,24 @@ class Reader:
 
     async def begun(self, seconds: float) -> bool:
         """As `Feed.begun`; for so long nobody expects it to read."""
-        loop = asyncio.get_running_loop()
-        self.since = loop.time() + seconds
+        self.since = time.monotonic() + seconds
         try:
             return await self.feed.begun(seconds)
         finally:
-            self.since = loop.time()
+            self.since = time.monotonic()
 
     async def next(self) -> bytes:
         """All events it has not taken yet, in one piece; waits for the next one when there is none. Empty
         when it was woken without news, and at the end."""
-        log, loop = self.feed.log, asyncio.get_running_loop()
-        self.since = loop.time()
+        log = self.feed.log
+        self.since = time.monotonic()
         if self.seen >= len(log) and not self.feed.over and not self.left:
-            self._waiter = loop.create_future()
+            self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
-                self.since = loop.time()
+                self.since = time.monotonic()
         if self.left:
             return b""
         fresh = log[self.seen :]

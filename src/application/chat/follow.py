@@ -1,5 +1,6 @@
 """Reading a reply again, from any place, wherever it is generated and whether or not it still is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from domain.user import UserId
 
 class NothingLeft(Exception):
     """The reader has seen the last event."""
+
+
+CATCH_UP_S, CATCH_UP_TRIES = 0.05, 200  # ten seconds: a dead worker's reply is settled within five
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,20 @@ class FollowReply:
             if self.replies.draining:
                 raise ShuttingDown
             with self.elsewhere.feed(stored.session, message, user, log) as feed:
-                yield Place(feed, after or 0)
-            return
+                if await self._has_reached(feed, after or 0):
+                    yield Place(feed, after or 0)
+                    return
+            stored = await self.reading.reply(user, message) or stored
+            log = feed.log
         yield await self._ended(message, stored, log, after)
+
+    async def _has_reached(self, feed: Feed, place: int) -> bool:
+        """Whether the copy has caught up with a reader who has seen more; False when it ended before that."""
+        for _ in range(CATCH_UP_TRIES):
+            if len(feed.log) >= place or feed.over:
+                break
+            await asyncio.sleep(CATCH_UP_S)
+        return not (feed.over and events.survived(feed.log) < place)
 
     async def _is_being_told(self, session: SessionId, message: MessageId) -> bool:
         """Whether its worker still has it: what is stored already may not be copied yet."""
@@ -73,7 +88,7 @@ class FollowReply:
         seen = after or 0
         if seen and await self._has_heard_it_all(message, log, seen):
             raise NothingLeft
-        if seen < len(log) or not seen:
+        if seen <= events.survived(log) or not seen:
             if not events.is_over(log):
                 log += remains(message, stored, stored.session, log)
             rest = log[seen:]

@@ -25,6 +25,7 @@ class Mirror:
         await self.logs.expire(running.reply.message)
 
     async def forget(self, running: RunningReply) -> None:
+        running.mirrored = len(running.reply.log)  # there is nothing left to copy
         await self.logs.forget([running.reply.message])
 
     async def _append(self, fresh: Sequence[RunningReply]) -> list[RunningReply]:

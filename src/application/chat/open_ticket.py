@@ -1,9 +1,14 @@
 from dataclasses import dataclass
+from datetime import timedelta
 
 from application.ports.credentials import Claims
 from application.ports.persistence import Reading
+from application.ports.throttle import Limit, Throttle
 from application.ports.tickets import Ticket, Tickets
 from domain.conversation import MessageId, MessageNotFound
+from domain.errors import RateLimited
+
+TICKETS = Limit("ticket", 60, timedelta(minutes=1))  # of one user
 
 
 def reply_scope(message: MessageId) -> str:
@@ -16,9 +21,12 @@ class OpenTicket:
 
     tickets: Tickets
     reading: Reading
+    throttle: Throttle
 
     async def __call__(self, claims: Claims, message: MessageId) -> str:
-        """Raises MessageNotFound."""
+        """Raises RateLimited, MessageNotFound."""
+        if wait := await self.throttle.take(TICKETS, str(claims.user)):
+            raise RateLimited(retry_after=wait)
         if await self.reading.reply(claims.user, message) is None:
             raise MessageNotFound
         return await self.tickets.issue(Ticket(reply_scope(message), claims))

@@ -42,4 +42,4 @@ class Regenerate:
                     w, owned, question, self.clock.now(), use_documents, answer_of=answer, fresh=True
                 )
 
-        return await self.take_turn(session, store)
+        return await self.take_turn(user, session, store)

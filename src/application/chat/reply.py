@@ -43,6 +43,7 @@ class Reply:
     failure: DomainError | None = None
     sources: list[dict[str, object]] | None = None
     _pieces: list[str] = field(default_factory=list)
+    _stored: str | None = None  # where that is not what was said
     _half: str = ""  # the first half of a surrogate pair that a model sent in two pieces
 
     @property
@@ -70,6 +71,10 @@ class Reply:
             for chunk in events.chunks(piece):
                 self._tell(chunk)
 
+    def stored_as(self, text: str) -> None:
+        """Another has stored it with this text, which counts from now on."""
+        self._stored = text
+
     def complete(self) -> None:
         """It is said and stored."""
         self._end(ReplyState.COMPLETE, events.finished())
@@ -90,7 +95,8 @@ class Reply:
         self.state = state
         interrupted = state is not ReplyState.COMPLETE
         self._tell(farewell)
-        self._tell(events.complete(self.session, self.message, self.text, interrupted=interrupted))
+        text = self.text if self._stored is None else self._stored
+        self._tell(events.complete(self.session, self.message, text, interrupted=interrupted))
 
     def _tell(self, event: bytes) -> None:
         self.log.append(events.frame(self.message, len(self.log) + 1, event))
@@ -100,6 +106,4 @@ class Reply:
         piece, self._half = self._half + piece, ""
         if piece and "\ud800" <= piece[-1] <= "\udbff":
             piece, self._half = piece[:-1], piece[-1]
-        if not piece.isascii():
-            piece = piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return storable(piece)

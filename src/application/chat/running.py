@@ -1,6 +1,7 @@
 """A reply that is being generated in this process."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 
 from application.chat.feed import Feed
@@ -20,17 +21,17 @@ class RunningReply:
     run: Run
     user: UserId
     telling: Telling
-    accepted_at: float  # the loop's time
+    accepted_at: float  # by the telling's clock
     feed: Feed = field(init=False)
     task: "asyncio.Task[None] | None" = None
     started: bool = False  # the task has reached the point from where it settles whatever happens
     stopping: bool = False  # a user, not a fault, ends it
     settling: bool = False  # generation is over, the outcome is being stored: too late to stop
-    stopped_at: float | None = None  # the loop's time when it was told to end
+    stopped_at: float | None = None  # `time.monotonic()` when it was told to end
     upstream_closed_ms: int = 0  # from there to the end of the model's connection
     mirrored: int = 0  # how many events of the log have a copy elsewhere
-    followed_until: float = 0.0  # somebody reads it elsewhere; the loop's time
-    unread_since: float | None = None  # nobody reads it anywhere; the loop's time
+    followed_until: float = 0.0  # until then somebody reads it elsewhere; likewise
+    unread_since: float | None = None  # nobody reads it anywhere; likewise
 
     def __post_init__(self) -> None:
         self.feed = Feed(self.reply.session, self.reply.message, self.reply.log)
@@ -53,11 +54,10 @@ class RunningReply:
         """End it for reasons of our own; what was said is kept."""
         if self.settling or self.task is None:
             return
-        loop = asyncio.get_running_loop()
         if self.stopped_at is None:
-            self.stopped_at = loop.time()
+            self.stopped_at = time.monotonic()
         if not self.started:  # cancelled before its first step, it would never settle
-            loop.call_soon(self.give_up)
+            asyncio.get_running_loop().call_soon(self.give_up)
             return
         self.settling = True
         self.task.cancel()
@@ -65,5 +65,5 @@ class RunningReply:
     def upstream_is_closed(self) -> None:
         """Nothing more can come from the model."""
         if self.stopped_at is not None:
-            passed = asyncio.get_running_loop().time() - self.stopped_at
+            passed = time.monotonic() - self.stopped_at
             self.upstream_closed_ms = round(passed * 1000)

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from application.ports.persistence import FoundLine, Listed, Reading
+from application.ports.throttle import Limit, Throttle
+from domain.errors import RateLimited
 from domain.user import UserId
 from domain.words import words
 
+SEARCHES = Limit("search", 60, timedelta(minutes=1))  # of one user
 MOST_WORDS = 16
 SNIPPET_MAX = 200
 LEAD = 60  # characters shown before the hit
@@ -23,11 +27,15 @@ class Match:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchMessages:
     """The user's messages that have every word that is looked for, or one that begins with it; newest first.
-    To look for nothing finds nothing."""
+    A single letter is a word by itself. To look for nothing finds nothing."""
 
     reading: Reading
+    throttle: Throttle
 
     async def __call__(self, user: UserId, query: str, limit: int, offset: int) -> Listed[Match]:
+        """Raises RateLimited."""
+        if wait := await self.throttle.take(SEARCHES, str(user)):
+            raise RateLimited(retry_after=wait)
         wanted = list(dict.fromkeys(words(query)))[:MOST_WORDS]
         found = await self.reading.search(user, wanted, limit, offset)
         return Listed(found.total, [Match(line, snippet(line.content, wanted)) for line in found.items])

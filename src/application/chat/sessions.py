@@ -7,7 +7,6 @@ from application.ports.persistence import Work
 from domain.conversation import (
     ChatSession,
     Message,
-    MessageId,
     MessageState,
     SessionId,
     SessionNotFound,
@@ -34,10 +33,19 @@ async def held_session(w: Work, user: UserId, id: SessionId) -> ChatSession:
     return session
 
 
-async def opened_session(w: Work, owner: UserId, title: str, now: datetime) -> ChatSession:
-    """A new session under a memory key that was never used; its id is known."""
-    memory = await w.sessions.new_memory()
-    session = ChatSession(memory=memory, owner=owner, title=title, created_at=now, updated_at=now)
+async def opened_session(
+    w: Work, owner: UserId, title: str, now: datetime, *, messages: int = 0
+) -> ChatSession:
+    """A new session under a memory key that was never used; its id is known. `messages`: how many are about
+    to be added to it."""
+    session = ChatSession(
+        memory=await w.sessions.new_memory(),
+        owner=owner,
+        title=title,
+        created_at=now,
+        updated_at=now,
+        message_count=messages,
+    )
     w.sessions.add(session)
     await w.flush()
     return session
@@ -61,7 +69,7 @@ async def question_in(
         content="",
         state=MessageState.STREAMING,
         created_at=now,
-        version_of=None if answer_of is None else first_version(answer_of),
+        version_of=None if answer_of is None else answer_of.root,
     )
     w.messages.add(answer)
     memory = session.memory
@@ -79,7 +87,3 @@ async def question_in(
         use_documents=use_documents,
         memory_is_fresh=fresh or session.memory_is_fresh,
     )
-
-
-def first_version(message: Message) -> MessageId:
-    return message.version_of or message.id

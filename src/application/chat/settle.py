@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass, field
 
 from application.chat import events
@@ -9,11 +10,12 @@ from application.chat.engine import Replies
 from application.chat.store_reply import settled
 from application.ports.clock import Clock
 from application.ports.metrics import ReplyMetrics
-from application.ports.persistence import WorkFactory
+from application.ports.persistence import Reading, WorkFactory
 from application.ports.replies import Batch, ReplyLogs, Run, Runs
-from domain.conversation import Message, MessageId, MessageState, SessionId
+from domain.conversation import MessageId, MessageState, SessionId
 
 AT_ONCE = 8  # a worker may have left hundreds
+DEAD_S, LOST_S = 0.3, 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,36 +48,53 @@ class SettleReply:
 class SettleAbandoned:
     """Looks for replies that nobody is generating any more; any worker may run it, any number at once.
 
-    One is settled when it is found so twice in a row: its question may just be being stored, and after an
-    outage of Redis a living worker needs a moment to say that it lives."""
+    One is settled when it is found so again: after `dead_s` where its worker's sign of life has lapsed; after
+    `lost_s` where nothing is known of any worker, for its question may just be being stored, and after an
+    outage of Redis a living worker needs a moment to say again what it generates."""
 
-    work: WorkFactory
+    reading: Reading
     runs: Runs
     replies: Replies
     settle: SettleReply
-    _suspects: set[MessageId] = field(default_factory=set, init=False)
+    dead_s: float = DEAD_S
+    lost_s: float = LOST_S
+    _suspects: dict[MessageId, float] = field(default_factory=dict, init=False)
 
     async def __call__(self) -> int:
         """How many were settled."""
-        async with self.work() as w:
-            open_ones = [m for m in await w.messages.streaming() if self.replies.get(m.id) is None]
-        found = await self.runs.of_all([message.session_id for message in open_ones])
-        abandoned = [m for m in open_ones if not _is_generated(m, found.get(m.session_id))]
-        again = [m for m in abandoned if m.id in self._suspects]
-        self._suspects = {m.id for m in abandoned} - {m.id for m in again}
-        random.shuffle(again)  # other workers look at the same time: let each begin elsewhere
+        open_ones = [
+            (session, message)
+            for session, message in await self.reading.streaming()
+            if self.replies.get(message) is None
+        ]
+        found = await self.runs.of_all([session for session, _ in open_ones])
+        abandoned = [one for one in open_ones if not _is_generated(one[1], found.get(one[0]))]
+        now = time.monotonic()
+        before, self._suspects = self._suspects, {}
+        due = []
+        for session, message in abandoned:
+            since = before.get(message, now)
+            if message in before and now - since >= (self.dead_s if session in found else self.lost_s):
+                due.append((session, message))
+            else:
+                self._suspects[message] = since
+        random.shuffle(due)  # other workers look at the same time: let each begin elsewhere
         at_once = asyncio.Semaphore(AT_ONCE)
-        return sum(await asyncio.gather(*(self._settle(m, found.get(m.session_id), at_once) for m in again)))
+        return sum(await asyncio.gather(*(self._settle(*one, found.get(one[0]), at_once) for one in due)))
 
     async def _settle(
-        self, message: Message, found: tuple[Run, bool] | None, at_once: asyncio.Semaphore
+        self,
+        session: SessionId,
+        message: MessageId,
+        found: tuple[Run, bool] | None,
+        at_once: asyncio.Semaphore,
     ) -> bool:
         async with at_once:
-            if found is not None and found[0].message == message.id:
+            if found is not None and found[0].message == message:
                 await self.runs.release(found[0])
-            return await self.settle(message.session_id, message.id)
+            return await self.settle(session, message)
 
 
-def _is_generated(message: Message, found: tuple[Run, bool] | None) -> bool:
+def _is_generated(message: MessageId, found: tuple[Run, bool] | None) -> bool:
     """Whether somebody alive generates the reply, or is about to store his question in that session."""
-    return found is not None and found[1] and found[0].message in (None, message.id)
+    return found is not None and found[1] and found[0].message in (None, message)

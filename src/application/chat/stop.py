@@ -1,15 +1,16 @@
+import asyncio
 from dataclasses import dataclass
 
 from application.chat.engine import Replies
 from application.chat.settle import SettleReply
 from application.ports.calls import Calls
 from application.ports.persistence import Reading
-from application.ports.replies import Runs
+from application.ports.replies import Run, Runs
 from domain.conversation import MessageId, SessionId, SessionNotFound
 from domain.errors import StorageUnavailable
 from domain.user import UserId
 
-CONFIRMED_WITHIN_S = 5.0
+CONFIRMED_WITHIN_S, LOOK_AGAIN_S = 5.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,16 @@ class StopReply:
             if run.message is not None and await self.settle(session, run.message):
                 return Ended(run.message)
             return Ended()
-        stopped = await self.calls.stop_session(session, self.within_s)
-        if stopped is not None:
-            return Ended(stopped.message, stopped.upstream_closed_ms)
-        if await self.runs.of(session) == found:
-            raise StorageUnavailable
-        return Ended()  # it came to its own end meanwhile
+        return await self._elsewhere(session, run)
+
+    async def _elsewhere(self, session: SessionId, run: Run) -> Ended:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.within_s
+        while (left := deadline - loop.time()) > 0:
+            stopped = await self.calls.stop_session(session, min(left, LOOK_AGAIN_S))
+            if stopped is not None:
+                return Ended(stopped.message, stopped.upstream_closed_ms)
+            found = await self.runs.of(session)
+            if found is None or found[0].fence != run.fence:
+                return Ended()  # it came to its own end meanwhile
+        raise StorageUnavailable

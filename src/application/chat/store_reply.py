@@ -19,7 +19,7 @@ class Kept(Enum):
     """Where a reply's text is in the end."""
 
     BY_US = auto()
-    BY_ANOTHER = auto()  # a worker took us for dead and has settled this reply
+    BY_ANOTHER = auto()  # a worker took us for dead and has settled this reply; it knows the text that counts
     NOWHERE = auto()  # its session or its user was deleted meanwhile
 
 
@@ -32,13 +32,14 @@ async def settled(
     sources: list[dict[str, object]] | None,
     now: datetime,
 ) -> bool:
-    """A step of a unit of work: the reply is completed and counted; False when somebody else did it."""
+    """A step of a unit of work: the reply is completed and counted; False when somebody else did it.
+
+    Whether the model has heard the turn is not said here: nobody knows it of a worker that is gone."""
     done = await w.messages.settle(message, state, text, sources)
     if done is None:
         return False
     if text:
         await w.sessions.count_message(session, now, done.appeared)
-        await w.sessions.heard(session)
     return True
 
 
@@ -54,29 +55,32 @@ class StoreReply:
         for attempt in range(1, SAVE_TRIES + 1):
             try:
                 return await self._store(reply, outcome, telling)
-            except StorageUnavailable:
+            except StorageUnavailable as refusal:
                 if attempt == SAVE_TRIES:
                     raise
-                await asyncio.sleep(self.pause_s * attempt)
+                await asyncio.sleep(max(self.pause_s * attempt, refusal.retry_after or 0))
         raise AssertionError("unreachable")
 
     async def _store(self, reply: Reply, outcome: ReplyState, telling: Telling) -> Kept:
-        now, text = self.clock.now(), reply.text
+        now, text, state = self.clock.now(), reply.text, STORED_AS[outcome]
         async with self.work() as w:
-            ours = await settled(
-                w, reply.session, reply.message, STORED_AS[outcome], text, reply.sources, now
-            )
-            if ours:
+            if await settled(w, reply.session, reply.message, state, text, reply.sources, now):
                 await self._follow_up(w, reply, telling, now)
-            gone = not ours and await w.messages.get(reply.message) is None
-            await w.commit()
-        if ours:
-            return Kept.BY_US
-        return Kept.NOWHERE if gone else Kept.BY_ANOTHER
+                await w.commit()
+                return Kept.BY_US
+            stored = await w.messages.get(reply.message)
+            if stored is None:
+                return Kept.NOWHERE
+            if (stored.state, stored.content) == (state, text):  # an earlier try, whose success was not heard
+                return Kept.BY_US
+            reply.stored_as(stored.content or "")
+        return Kept.BY_ANOTHER
 
     async def _follow_up(self, w: Work, reply: Reply, telling: Telling, now: datetime) -> None:
         if reply.text and telling.answered_by_fallback:
             # the model that usually answers has not heard this turn: under a new key it will be told
             await w.sessions.renew_memory(reply.session, await w.sessions.new_memory())
+        elif reply.text:
+            await w.sessions.heard(reply.session)
         for kind in sorted(telling.chores):
             await w.jobs.add(kind, {"session": reply.session}, f"{kind}:{reply.session}", now)

@@ -1,22 +1,30 @@
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from application.chat.engine import Question, Replies
 from application.chat.running import RunningReply
 from application.chat.settle import SettleReply
 from application.ports.calls import Calls
+from application.ports.persistence import Reading
 from application.ports.replies import Run, Runs, SessionBusy
 from application.ports.throttle import Limit, Throttle
 from domain.conversation import ReplyInProgress, SessionId
 from domain.errors import RateLimited, ShuttingDown
-from domain.user import UserId
+from domain.user import AccountBanned, TokenDead, UserId
 
 WAIT_FOR_TURN_S, POLL_S, SAY_AGAIN_S = 10.0, 0.1, 1.0
 
+REPLIES_AT_ONCE, RETRY_S = 20, 5  # of one user, at one worker
+
 Store = Callable[[], Awaitable[Question]]
 Stored = Callable[[Question], Awaitable[None]]
+
+
+class TooManyReplies(RateLimited):
+    msg = "Too many answers are being written for you. Please wait for one to end."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +37,11 @@ class TakeTurn:
     settle: SettleReply
     calls: Calls
     throttle: Throttle
+    reading: Reading
     per_minute: int  # 0 = no limit
+    at_once: int = REPLIES_AT_ONCE
     wait_s: float = WAIT_FOR_TURN_S
+    _under_way: Counter[UserId] = field(default_factory=Counter, init=False)
 
     async def admit(self, user: UserId) -> None:
         """Whether the user may ask at all now; it counts. Raises ShuttingDown, RateLimited."""
@@ -41,15 +52,28 @@ class TakeTurn:
             raise RateLimited(retry_after=wait)
 
     async def __call__(
-        self, session: SessionId | None, store: Store, stored: Stored | None = None
+        self, user: UserId, session: SessionId | None, store: Store, stored: Stored | None = None
     ) -> RunningReply:
         """`store` puts what is asked into the database, `stored` is told before anybody is asked for the
-        answer. Without a session `store` opens one. Raises ReplyInProgress."""
+        answer. Without a session `store` opens one. Raises ReplyInProgress, TooManyReplies."""
+        if self._under_way[user] + self.replies.of_user(user) >= self.at_once:
+            raise TooManyReplies(retry_after=RETRY_S)
+        self._under_way[user] += 1
+        try:
+            return await self._take(user, session, store, stored)
+        finally:
+            self._under_way[user] -= 1
+            if not self._under_way[user]:
+                del self._under_way[user]
+
+    async def _take(
+        self, user: UserId, session: SessionId | None, store: Store, stored: Stored | None
+    ) -> RunningReply:
         if session is None:
             question = await store()
             run, _ = await self.runs.claim(question.session)
         else:
-            run, abandoned = await self._claim(session)
+            run, abandoned = await self._claim(user, session)
             try:
                 if abandoned is not None and abandoned.message is not None:
                     await self.settle(session, abandoned.message)
@@ -66,11 +90,13 @@ class TakeTurn:
             if stored is not None:
                 await stored(question)
             return self.replies.start(question, run)
+        except SessionBusy as busy:
+            raise ReplyInProgress from busy
         except BaseException:
             await self.replies.let_go(run)
             raise
 
-    async def _claim(self, session: SessionId) -> tuple[Run, Run | None]:
+    async def _claim(self, user: UserId, session: SessionId) -> tuple[Run, Run | None]:
         """Our turn in the session: at once, or when the running reply has ended; a reply that nobody reads is
         stopped. The second value is the run of a dead worker, whose reply is ours to settle."""
         loop = asyncio.get_running_loop()
@@ -82,9 +108,20 @@ class TakeTurn:
             except SessionBusy as busy:
                 if loop.time() > deadline:
                     raise ReplyInProgress from busy
+                await self._check_still_welcome(user)
                 if self.replies.of_session(session) is not None:
                     self.replies.stop_unread(session)
                 elif loop.time() >= say_at:
                     say_at = loop.time() + SAY_AGAIN_S
                     await self.calls.stop_unread(session)
             await asyncio.sleep(POLL_S)
+
+    async def _check_still_welcome(self, user: UserId) -> None:
+        """Who waits may be shut out meanwhile, and so may everybody."""
+        if self.replies.draining:
+            raise ShuttingDown
+        account = await self.reading.account(user)
+        if account is None:
+            raise TokenDead
+        if account.banned:
+            raise AccountBanned

@@ -111,7 +111,8 @@ class LanguageModel(Protocol):
     remembers: bool  # the conversation, by itself, under the prompt's memory key, for ever
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[str]:
-        """The answer piece by piece, no piece empty; ends when the model says it is finished.
+        """The answer piece by piece, no piece empty; ends when the model says it is finished. The text is as
+        the model wrote it: a surrogate pair may be split over two pieces, and not everything is storable.
 
         Closing the generator closes the upstream connection. Raises ModelUnreachable (no connection),
         ModelTimeout (nothing for too long), ModelFailed (bad status, error event, end without an end mark,

@@ -112,7 +112,9 @@ class Settled:
 
 
 class Messages(Protocol):
-    def add(self, message: Message) -> None: ...
+    def add(self, message: Message) -> None:
+        """Ids grow in the order of adding."""
+        ...
 
     async def get(self, id: MessageId) -> Message | None: ...
 
@@ -530,6 +532,10 @@ class Reading(Protocol):
         session is not the owner's. A reply is visible once it has ended with some text."""
         ...
 
+    async def streaming(self) -> Sequence[tuple[SessionId, MessageId]]:
+        """The replies nobody has completed yet, of all workers."""
+        ...
+
     async def owns(self, owner: UserId, session: SessionId) -> bool:
         """Whether the session is the owner's."""
         ...
@@ -551,7 +557,8 @@ class Reading(Protocol):
         self, owner: UserId, wanted: Sequence[str], limit: int, offset: int
     ) -> Listed[FoundLine]:
         """The visible messages of the owner's current branches that have, for each of the words
-        (`domain.words.words`), one that begins with it; newest first."""
+        (`domain.words.words`), one that begins with it, or for a single letter that word itself; newest
+        first."""
         ...
 
     async def files(self, owner: UserId, limit: int, offset: int) -> Listed[FileLine]:

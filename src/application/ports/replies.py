@@ -34,7 +34,8 @@ class Runs(Protocol):
         ...
 
     async def bind(self, run: Run, message: MessageId) -> Run:
-        """Say which message the run completes."""
+        """Say which message the run completes. Raises SessionBusy when somebody else has claimed the session
+        meanwhile."""
         ...
 
     async def lost(self, runs: Sequence[Run]) -> Sequence[Run]:

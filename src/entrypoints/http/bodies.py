@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from application.ports.blobs import BlobStoreUnavailable
@@ -238,7 +239,7 @@ def form_boolean(value: str | None, name: str) -> bool | None:
     raise InvalidField(f"Invalid value for '{name}'")
 
 
-def query(request: AnyRequest, name: str) -> str | None:
+def query(request: "ASGIConnection[Any, Any, Any, Any]", name: str) -> str | None:
     """A query value; `params[x]` stands for `x` when that is absent; "" is not sent."""
     values = request.query_params
     return values.get(name) or values.get(f"params[{name}]") or None

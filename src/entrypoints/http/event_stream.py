@@ -1,8 +1,9 @@
 """A reply as Server-Sent Events (contract 10.1)."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from litestar.response.base import ASGIResponse
@@ -67,6 +68,22 @@ class Logins:
                     self._watched[place] = (now, show_out)
 
 
+@asynccontextmanager
+async def watched(receive: Receive, reader: Reader) -> AsyncIterator[None]:
+    """The reader leaves when its client does, as long as the context lasts."""
+
+    async def until_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        reader.quit()
+
+    watching = asyncio.create_task(until_gone())
+    try:
+        yield
+    finally:
+        await ended(watching)
+
+
 class EventStream(ASGIResponse):
     """Sends a reader what it is told, whole events, those that are ready together in one piece; a comment
     when nothing happens for long. `held` is released in the request's own task, whatever ends the stream: its
@@ -100,29 +117,20 @@ class EventStream(ASGIResponse):
     async def send_body(self, send: Send, receive: Receive) -> None:
         sending = asyncio.current_task()
         self.reader.leave = sending.cancel if sending is not None else None
-        watching = asyncio.create_task(self._until_gone(receive))
         try:
             await self._tell(send)
         except asyncio.CancelledError:
             if not self.reader.dropped or sending is None:
                 raise
             sending.uncancel()  # the connection is closed without an end: the client may come back
-        finally:
-            await ended(watching)
 
     async def _tell(self, send: Send) -> None:
         reader = self.reader
-        loop = asyncio.get_running_loop()
         while not reader.finished:
             piece = await reader.next()
             if piece:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                self.metrics.relayed(loop.time() - reader.feed.said_at)
+                self.metrics.relayed(time.monotonic() - reader.feed.said_at)
             elif not reader.finished:
                 await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _until_gone(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        self.reader.quit()

@@ -17,6 +17,7 @@ from application.accounts.tickets import RedeemTicket
 from application.ports.credentials import Claims
 from domain.errors import Forbidden, StorageUnavailable
 from domain.user import Role
+from entrypoints.http.bodies import query
 
 
 class Policy(Enum):
@@ -82,7 +83,7 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", handler: Bas
     if policy is Policy.PUBLIC or (policy is Policy.OPTIONAL and authorization is None):
         return
     container: AsyncContainer = connection.state.dishka_container
-    ticket = connection.query_params.get("ticket")
+    ticket = query(connection, "ticket")
     if policy is Policy.READER and authorization is None and ticket:
         redeem = await container.get(RedeemTicket)
         caller = await redeem(ticket, handler.opt["scope"](connection.path_params))

@@ -47,6 +47,8 @@ def create_app(
                 chores(container, jobs=jobs),
             ):
                 yield
+                if lifecycle.draining:  # the server may find nobody connected while replies still run
+                    await draining
         finally:
             await ended(draining)
             await container.close()

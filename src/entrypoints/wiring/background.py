@@ -1,7 +1,6 @@
 """What goes on in a process beside its requests."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -17,7 +16,7 @@ from application.chat.heed import Heed
 from application.chat.settle import SettleAbandoned
 from application.jobs.work_off import WorkOff
 from application.ports.knowledge import Knowledge
-from application.tasks import ended
+from application.tasks import ended, kept_going
 from domain.errors import DomainError, StorageUnavailable
 from entrypoints.http.event_stream import Logins
 from entrypoints.settings import Settings
@@ -25,13 +24,10 @@ from entrypoints.wiring.models import ChatJobs
 from entrypoints.wiring.shared_state import WorkerId
 from entrypoints.wiring.use_cases import MailJobs
 
-log = logging.getLogger(__name__)
-
 SETTLE_EVERY_S = 0.5
 PRESENCE_EVERY_S = 300.0
 JOBS_AT_ONCE = 2  # so that one slow document does not hold up the next
 CODES_AT_ONCE = 2  # likewise for a mail server that takes its time with one address
-RESTART_S = 1.0
 
 
 @asynccontextmanager
@@ -53,7 +49,7 @@ async def attended(container: AsyncContainer) -> AsyncIterator[None]:
     """Those who read streams in this process are looked after as long as the context lasts."""
     audience, logins = await container.get(Audience), await container.get(Logins)
     tasks = [
-        asyncio.create_task(_mend(name, do))
+        asyncio.create_task(kept_going(name, do))
         for name, do in (("audience", audience.attend), ("logins", logins.attend))
     ]
     try:
@@ -68,22 +64,22 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
     context lasts."""
     heed, elsewhere = await container.get(Heed), await container.get(Elsewhere)
     doing = [
-        _mend("calls", heed.forever),
-        _mend("elsewhere", elsewhere.follow),
-        _mend("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
-        _mend("presence", _every(PRESENCE_EVERY_S, await container.get(MarkAbsent))),
+        kept_going("calls", heed.forever),
+        kept_going("elsewhere", elsewhere.follow),
+        kept_going("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
+        kept_going("presence", _every(PRESENCE_EVERY_S, await container.get(MarkAbsent))),
     ]
     deliver_mail = await container.get(DeliverMail)
-    doing += [_mend("codes", deliver_mail.forever) for _ in range(CODES_AT_ONCE)]
+    doing += [kept_going("codes", deliver_mail.forever) for _ in range(CODES_AT_ONCE)]
     knowledge = await container.get(Knowledge)
     if knowledge.own:
         doing.append(_warm(knowledge))
     if jobs:
         work_off, mails = await container.get(WorkOff), await container.get(MailJobs)
         chats = await container.get(ChatJobs)
-        doing += [_mend("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
-        doing.append(_mend("mails", mails.forever))
-        doing.append(_mend("chats", chats.forever))
+        doing += [kept_going("jobs", work_off.forever) for _ in range(JOBS_AT_ONCE)]
+        doing.append(kept_going("mails", mails.forever))
+        doing.append(kept_going("chats", chats.forever))
     async with AsyncExitStack() as stack:
         for chore in doing:
             stack.push_async_callback(ended, asyncio.create_task(chore))
@@ -104,13 +100,3 @@ def _every(seconds: float, do: Callable[[], Awaitable[object]]) -> Callable[[], 
             await asyncio.sleep(seconds)
 
     return again_and_again
-
-
-async def _mend(name: str, forever: Callable[[], Awaitable[None]]) -> None:
-    """A chore that fails is a bug; the process goes on and tries it again."""
-    while True:
-        try:
-            await forever()
-        except Exception:
-            log.exception("a chore failed", extra={"chore": name})
-            await asyncio.sleep(RESTART_S)

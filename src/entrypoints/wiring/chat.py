@@ -43,7 +43,6 @@ class ChatProvider(Provider):
         OpenTicket,
         RedeemTicket,
         Regenerate,
-        SettleAbandoned,
         SettleReply,
     )
 
@@ -86,6 +85,12 @@ class ChatProvider(Provider):
         return Replies(answer, store, runs, logs, metrics, detached_s=settings.detached_reply_seconds)
 
     @provide
+    def settle_abandoned(
+        self, reading: Reading, runs: Runs, replies: Replies, settle: SettleReply
+    ) -> SettleAbandoned:
+        return SettleAbandoned(reading=reading, runs=runs, replies=replies, settle=settle)
+
+    @provide
     def take_turn(
         self,
         runs: Runs,
@@ -93,6 +98,7 @@ class ChatProvider(Provider):
         settle: SettleReply,
         calls: Calls,
         throttle: Throttle,
+        reading: Reading,
         settings: Settings,
     ) -> TakeTurn:
         return TakeTurn(
@@ -101,6 +107,7 @@ class ChatProvider(Provider):
             settle=settle,
             calls=calls,
             throttle=throttle,
+            reading=reading,
             per_minute=settings.chat_rate_per_minute,
         )
 

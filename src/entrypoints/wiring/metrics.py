@@ -1,6 +1,7 @@
 """What operators may see of a process, and how the parent process learns of it."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,8 @@ from application.ports.metrics import JobMetrics, ReplyMetrics
 from application.ports.throttle import Throttle
 from entrypoints.runtime import metrics_folder
 from entrypoints.settings import Settings
+
+log = logging.getLogger(__name__)
 
 EVERY_S = 1.0  # what a crash can lose
 
@@ -43,7 +46,7 @@ async def published(container: AsyncContainer, requests: Requests) -> AsyncItera
         return
     registry, over = await container.get(CollectorRegistry), asyncio.Event()
     registry.register(requests)
-    publishing = asyncio.create_task(_publish(registry, metrics_folder(settings.data_dir), over))
+    publishing = asyncio.create_task(publish(registry, metrics_folder(settings.data_dir), over))
     try:
         yield
     finally:
@@ -51,12 +54,18 @@ async def published(container: AsyncContainer, requests: Requests) -> AsyncItera
         await publishing
 
 
-async def _publish(registry: CollectorRegistry, folder: Path, over: asyncio.Event) -> None:
+async def publish(
+    registry: CollectorRegistry, folder: Path, over: asyncio.Event, every_s: float = EVERY_S
+) -> None:
+    """A snapshot every second and one at the end. One that fails is a bug, and no reason to end the rest."""
     while not over.is_set():
         with suppress(TimeoutError):
-            async with asyncio.timeout(EVERY_S):
+            async with asyncio.timeout(every_s):
                 await over.wait()
-        await asyncio.to_thread(_write, registry, folder)
+        try:
+            await asyncio.to_thread(_write, registry, folder)
+        except Exception:
+            log.exception("metrics could not be published")
 
 
 def _write(registry: CollectorRegistry, folder: Path) -> None:

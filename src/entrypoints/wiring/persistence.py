@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dishka import Provider, Scope, provide
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import adapters.sql.mapping  # noqa: F401  (importing it maps the entities)
 from adapters.disk.blobs import DiskBlobs
@@ -33,7 +33,7 @@ from entrypoints.settings import Settings
 @dataclass(frozen=True, slots=True)
 class Sessions:
     writing: async_sessionmaker[AsyncSession]
-    reading: async_sessionmaker[AsyncSession]
+    reading: AsyncEngine
 
 
 class PersistenceProvider(Provider):

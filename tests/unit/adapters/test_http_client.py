@@ -1,9 +1,11 @@
+import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
+from structlog.contextvars import bound_contextvars
 from typing_extensions import override
 
 from adapters.http.answers import whole
@@ -38,6 +40,16 @@ async def test_no_cookie_is_kept_or_sent(transport: str, greeter: Greeter) -> No
 
         assert not client.cookies
     assert all("cookie" not in request.headers for request in greeter.received)
+
+
+async def test_what_a_request_asks_for_carries_its_id_also_later(transport: str, greeter: Greeter) -> None:
+    async with client_over(transport) as client:
+        with bound_contextvars(request_id="ours-1"):
+            asking = asyncio.create_task(client.get(greeter.url))
+        await asking
+        await client.get(greeter.url)
+
+    assert [request.headers.get("x-request-id") for request in greeter.received] == ["ours-1", None]
 
 
 async def test_no_redirect_is_followed(transport: str, greeter: Greeter) -> None:

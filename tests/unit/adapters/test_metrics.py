@@ -1,5 +1,8 @@
 """What workers count, and what their parent makes of it."""
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -129,6 +132,26 @@ class TestOtherPorts:
 
         two = value(registry, "http_requests_total", method="GET", route="/api/chat/{session}", status="2xx")
         assert two == 2
+
+
+    def test_requests_are_answered_while_somebody_looks(self) -> None:
+        requests, over = Requests(), threading.Event()
+
+        def look() -> None:
+            while not over.is_set():
+                requests.collect()
+
+        often = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(1) as threads:
+                looking = threads.submit(look)
+                for n in range(3000):
+                    requests.answered("GET", f"/api/{n}", 200)
+                over.set()
+                looking.result()
+        finally:
+            sys.setswitchinterval(often)
 
 
 def mail_to(address: str) -> Mail:

@@ -291,10 +291,34 @@ async def test_variants_of_the_service_are_understood(
     assert not client.cookies
 
 
-async def test_half_a_character_never_leaves(client: httpx.AsyncClient, service: LlmServiceServer) -> None:
+LETTERS = b'data: {"chunk":"b"}\n\n' * 50
+
+
+async def test_what_arrives_together_is_one_piece(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    end = b'data: {"chunk":"c","status":"finished"}\n\n'
+    service.script = Script(pieces=[], raw=[LETTERS + end + LETTERS], end="hang")
+
+    stream = LlmService(client, service.url).stream(PROMPT)
+    assert [piece async for piece in stream] == ["b" * 50 + "c"]
+
+
+async def test_what_came_before_an_error_is_said_first(
+    client: httpx.AsyncClient, service: LlmServiceServer
+) -> None:
+    service.script = Script(pieces=[], raw=[LETTERS + b'data: {"error":"x"}\n\n' + LETTERS], end="hang")
+
+    stream = LlmService(client, service.url).stream(PROMPT)
+    assert await anext(stream) == "b" * 50
+    with pytest.raises(ModelFailed):
+        await anext(stream)
+
+
+async def test_text_is_left_as_it_was_written(client: httpx.AsyncClient, service: LlmServiceServer) -> None:
     service.script = Script(pieces=["a"], raw=[b'data: {"chunk":"\\ud83c\\u0000"}\n\n'])
 
-    assert await said_by(LlmService(client, service.url)) == "a\ufffd\ufffd"
+    assert await said_by(LlmService(client, service.url)) == "a\ud83c\0"
 
 
 async def test_a_reply_of_just_the_limit_passes(client: httpx.AsyncClient, service: LlmServiceServer) -> None:

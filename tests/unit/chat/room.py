@@ -142,6 +142,7 @@ class Room:
             settle=settle,
             calls=self.calls,
             throttle=self.throttle,
+            reading=self.reading,
             per_minute=self.per_minute,
             wait_s=self.wait_s,
         )
@@ -161,7 +162,9 @@ class Room:
             runs,
             replies,
             settle,
-            SettleAbandoned(work=self.work, runs=runs, replies=replies, settle=settle),
+            SettleAbandoned(
+                reading=self.reading, runs=runs, replies=replies, settle=settle, dead_s=0, lost_s=0
+            ),
             ask,
             AskOnce(ask=ask, follow=follow, keys=self.keys, reading=self.reading, wait_s=self.wait_s),
             Regenerate(work=self.work, reading=self.reading, take_turn=take_turn, clock=self.clock),

@@ -9,13 +9,16 @@ from typing_extensions import override
 
 from application.chat.ask import Asked
 from application.chat.ask_once import KEY_MAX, AskOnce, KeyReused, acceptable_key
+from application.chat.edit import Edited
 from application.ports.idempotency import IdempotencyKeys, KeptAsk
 from application.ports.language_model import ModelUnreachable
 from domain.conversation import (
+    MessageId,
     MessageNotFound,
     MessageState,
     MessageTooLong,
     ReplyInProgress,
+    SessionId,
     SessionNotFound,
     Speaker,
 )
@@ -266,6 +269,31 @@ class TestAfterAFailureBeforeTheFirstWord:
         recover(room)
         with pytest.raises(MessageNotFound):
             await send(worker.ask_once, asked)
+
+    async def test_a_question_that_is_not_the_last_one_any_more_is_not_answered(
+        self, room: Room, worker: Worker, asked: Asked
+    ) -> None:
+        async def edit(session: SessionId, question: MessageId) -> None:
+            edited = Edited(user=asked.user, session=session, message=question, text="What is diffusion?")
+            await ended(await worker.edit_question(edited))
+
+        async def go_on(session: SessionId, _: MessageId) -> None:
+            await ended(await worker.ask(asked.user, "And diffusion?", session))
+
+        async def regenerate(session: SessionId, _: MessageId) -> None:
+            await ended(await worker.regenerate(asked.user, session, None))
+
+        for key, do in (("1", edit), ("2", go_on), ("3", regenerate)):
+            fail_once(room)
+            await send(worker.ask_once, asked, key)
+            recover(room)
+            question = room.answers.questions[-1]
+            await do(question.session, question.message)
+            before = len(room.tables.messages)
+            for _ in range(2):
+                with pytest.raises(MessageNotFound):
+                    await send(worker.ask_once, asked, key)
+            assert len(room.tables.messages) == before
 
 
 class TestWaiting:

@@ -1,16 +1,23 @@
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from application.chat.engine import Question
 from application.chat.reply import ReplyState
 from application.chat.running import RunningReply
+from application.chat.telling import Telling
 from application.ports.language_model import ModelFailed, ModelUnreachable
+from application.ports.replies import SessionBusy
 from domain.conversation import MemoryId, MessageId, MessageState, SessionId, Source
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
+from domain.job import JobKind
 from domain.user import UserId
-from tests.unit.chat.room import TICK_S, Room, Worker, ended, heard, numbers, told, until
+from tests.unit.chat.room import TICK_S, Room, Worker, ended, heard, numbers, told, until, visit
 
 Events = list[dict[str, Any]]
 
@@ -419,6 +426,238 @@ class TestCalls:
 
     async def test_for_somebody_who_is_told_nothing_change_nothing(self, worker: Worker) -> None:
         worker.replies.stop_user(UserId(99))
+
+
+class TestDetachedReplies:
+    """Nobody reads them any more, here or elsewhere."""
+
+    @pytest.fixture
+    def room(self) -> Room:
+        return Room(detached_s=5 * TICK_S)
+
+    async def test_end_after_a_while_with_what_was_said(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 2
+        running = await ended(await asked(room, worker))
+        assert kinds(running.reply.log) == ["streaming", "finished", "complete"]
+        message = room.message(running.reply.message)
+        assert (message.content, message.state) == ("Hello, ", MessageState.INTERRUPTED)
+        assert room.model.speaking == 0
+
+    @pytest.mark.parametrize("elsewhere", [True, False])
+    async def test_go_on_while_somebody_reads(self, room: Room, worker: Worker, elsewhere: bool) -> None:
+        room.model.hold_after = 2
+        async with room.open_worker("theirs") as theirs:
+            running = await asked(room, worker)
+            reader = theirs if elsewhere else worker
+            reading = asyncio.create_task(visit(reader, running.user, running.reply.message))
+            await asyncio.sleep(15 * TICK_S)
+            assert not running.reply.ended
+            room.model.release()
+            assert await reading == running.reply.log
+            assert running.reply.state is ReplyState.COMPLETE
+
+    async def test_have_their_time_anew_when_somebody_came_by(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 2
+        running = await asked(room, worker)
+        for _ in range(5):
+            await asyncio.sleep(2 * TICK_S)
+            reading = asyncio.create_task(heard(running))
+            await asyncio.sleep(2 * TICK_S)
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert not running.reply.ended
+        await ended(running)
+        assert running.reply.state is ReplyState.INTERRUPTED
+
+
+class TestWhatFollows:
+    async def test_is_stored_together_with_the_reply(self, room: Room, worker: Worker) -> None:
+        room.answers.tells = lambda telling: telling.chores.update(
+            {JobKind.TITLE_SESSION, JobKind.SUMMARISE_SESSION}
+        )
+        running = await asked(room, worker)
+        commits = room.database.commits
+        await ended(running)
+        assert room.database.commits == commits + 1
+        session = running.reply.session
+        assert [(job.kind, job.payload, job.dedup_key) for job in room.tables.jobs.values()] == [
+            (kind, {"session": session}, f"{kind}:{session}")
+            for kind in (JobKind.SUMMARISE_SESSION, JobKind.TITLE_SESSION)
+        ]
+
+    async def test_is_nothing_when_the_reply_is_not_stored(self, room: Room, worker: Worker) -> None:
+        room.answers.tells = lambda telling: telling.chores.add(JobKind.TITLE_SESSION)
+        room.model.hold_after = 1
+        lost, settled = [await asked(room, worker) for _ in range(2)]
+        for running in (lost, settled):
+            await running.feed.begun(5)
+        await worker.settle(settled.reply.session, settled.reply.message)
+        room.database.failing_commits = 8  # of each reply four
+        room.model.release()
+        for running in (lost, settled):
+            await ended(running)
+        assert room.tables.jobs == {}
+
+    async def test_a_turn_that_the_usual_model_did_not_hear_renews_the_memory(
+        self, room: Room, worker: Worker
+    ) -> None:
+        room.answers.tells = by_fallback
+        running = await asked(room, worker)
+        before = room.tables.sessions[running.reply.session].memory
+        await ended(running)
+        session = room.tables.sessions[running.reply.session]
+        assert session.memory != before
+        assert session.memory_is_fresh
+        room.answers.tells = None
+        await ended(await worker.ask(running.user, "And?", session.id))
+        asked_next = room.answers.questions[-1]
+        assert (asked_next.memory, asked_next.memory_is_fresh) == (session.memory, True)
+        assert not room.tables.sessions[session.id].memory_is_fresh
+
+    async def test_a_fallback_without_a_word_renews_nothing(self, room: Room, worker: Worker) -> None:
+        room.answers.tells = by_fallback
+        room.model.fails_with, room.model.fails_after = ModelUnreachable(), 0
+        running = await asked(room, worker)
+        before = room.tables.sessions[running.reply.session].memory
+        await ended(running)
+        assert room.tables.sessions[running.reply.session].memory == before
+
+
+def by_fallback(telling: Telling) -> None:
+    telling.answered_by_fallback = True
+
+
+class TestMetrics:
+    async def test_tell_our_part_of_the_first_word_from_the_models(self, room: Room, worker: Worker) -> None:
+        def asks_the_model_now(telling: Telling) -> None:
+            telling.asked_model_at = telling.clock()
+
+        room.answers.cites = [Source(1, "a.pdf", 3, 0.5, "no word yet")]
+        room.answers.tells = asks_the_model_now
+        room.model.hold_after = 0
+        running = await asked(room, worker)
+        await asyncio.sleep(0.05)
+        assert running.feed.times is None
+        room.model.release()
+        await ended(running)
+        ((ours, upstream),) = room.metrics.first_tokens
+        assert running.feed.times == (ours, upstream)
+        assert 0 <= ours < 0.05 <= upstream + 0.01
+
+    async def test_count_all_as_ours_when_no_model_was_asked(self, room: Room, worker: Worker) -> None:
+        await ended(await asked(room, worker))
+        ((ours, upstream),) = room.metrics.first_tokens
+        assert upstream == 0
+        assert ours > 0
+
+    async def test_know_no_first_word_of_who_said_none(self, room: Room, worker: Worker) -> None:
+        room.model.fails_with, room.model.fails_after = ModelUnreachable(), 0
+        await ended(await asked(room, worker))
+        assert room.metrics.first_tokens == []
+
+    async def test_count_how_replies_end(self, room: Room, worker: Worker) -> None:
+        room.model.hold_after = 1
+        running = [await asked(room, worker) for _ in range(2)]
+        assert room.metrics.active == 2
+        await running[0].feed.begun(5)
+        running[0].stop()
+        await ended(running[0])
+        room.model.release()
+        await ended(running[1])
+        room.model.fails_with = ModelFailed()
+        await ended(await asked(room, worker))
+        assert room.metrics.outcomes == ["interrupted", "complete", "llm_error"]
+        assert room.metrics.active == 0
+
+
+async def settled_elsewhere(room: Room, other: Worker, running: RunningReply) -> None:
+    await other.settle(running.reply.session, running.reply.message)
+
+
+async def claimed_elsewhere(room: Room, other: Worker, running: RunningReply) -> None:
+    room.cluster.flush()
+    run, _ = await other.runs.claim(running.reply.session)
+    await other.runs.release(run)
+
+
+async def deleted(room: Room, other: Worker, running: RunningReply) -> None:
+    async with room.work() as w:
+        await w.sessions.remove(running.reply.session)
+        await w.commit()
+
+
+async def forgotten(room: Room, other: Worker, running: RunningReply) -> None:
+    room.logs.flush()
+    room.cluster.flush()
+
+
+async def out_of_reach(room: Room, other: Worker, running: RunningReply) -> None:
+    room.logs.down = room.cluster.down = True
+
+
+async def within_reach(room: Room, other: Worker, running: RunningReply) -> None:
+    room.logs.down = room.cluster.down = False
+
+
+async def not_stored(room: Room, other: Worker, running: RunningReply) -> None:
+    room.database.failing_commits = 4
+
+
+async def stopped(room: Room, other: Worker, running: RunningReply) -> None:
+    running.stop()
+
+
+async def given_up(room: Room, other: Worker, running: RunningReply) -> None:
+    running.give_up()
+
+
+FATES = [
+    *(settled_elsewhere, claimed_elsewhere, deleted, forgotten, out_of_reach, within_reach, not_stored),
+    *(stopped, given_up),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(FATES), st.integers(0, 12)), max_size=4),
+    st.sampled_from([None, ModelFailed(), ModelUnreachable()]),
+    st.integers(0, 4),
+)
+async def test_whatever_happens_it_ends_once(
+    fates: list[tuple[Callable[[Room, Worker, RunningReply], Awaitable[None]], int]],
+    fails_with: DomainError | None,
+    fails_after: int,
+) -> None:
+    room = Room()
+    room.model.fails_with, room.model.fails_after = fails_with, fails_after
+    async with room.open_worker() as worker:
+        other = room.worker("theirs")
+        running = await asked(room, worker)
+        for fate, turns in fates:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            with suppress(StorageUnavailable, SessionBusy):
+                await fate(room, other, running)
+        await ended(running)
+        await within_reach(room, other, running)
+        room.database.failing_commits = 0
+
+        log = [event["status"] for event in told(running.reply.log)]
+        assert log[-2:] in (["finished", "complete"], ["error", "complete"])
+        assert set(log[:-2]) <= {"streaming"}
+        assert running.feed.over
+        assert worker.replies.get(running.reply.message) is None
+        assert (room.metrics.active, len(room.metrics.outcomes)) == (0, 1)
+        assert room.model.speaking == 0
+        await until(lambda: not room.cluster.runs)
+        for _ in range(2):
+            await worker.settle_abandoned()
+        message = room.tables.messages.get(running.reply.message)
+        if message is not None:
+            assert message.state is not MessageState.STREAMING
+            assert running.reply.text.startswith(message.content or "")
+        copy = [event["status"] for event in told(await room.logs.read(running.reply.message))]
+        assert "complete" not in copy[:-1]
 
 
 class TestADeletedSession:

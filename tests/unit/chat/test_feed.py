@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from application.chat.audience import Audience
+from application.chat.audience import Audience, TooManyStreams
 from application.chat.feed import Feed, Reader
 from application.ports.language_model import ModelFailed
 from domain.conversation import MessageId, SessionId
+from domain.user import UserId
 from tests.fakes.metrics import FakeReplyMetrics
 from tests.unit.chat.room import read_on, until
+
+ANN, BEN = UserId(7), UserId(8)
 
 
 @pytest.fixture
@@ -192,6 +195,18 @@ class TestAudience:
             second.drop()
         assert (metrics.readers, metrics.dropped) == (0, 1)
         assert feed.readers == set()
+
+    async def test_admits_so_many_streams_of_one_user_and_no_more(self, metrics: FakeReplyMetrics) -> None:
+        audience = Audience(metrics=metrics, heartbeat_s=15, per_user=2)
+        with audience.admitted(ANN):
+            with audience.admitted(ANN):
+                with pytest.raises(TooManyStreams) as refused, audience.admitted(ANN):
+                    pass
+                assert refused.value.retry_after > 0
+                with audience.admitted(BEN):
+                    pass
+            with audience.admitted(ANN):
+                pass
 
     async def test_hears_a_sign_of_life_when_it_is_quiet(self, audience: Audience, feed: Feed) -> None:
         with audience.seat(feed) as reader:

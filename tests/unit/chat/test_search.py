@@ -1,7 +1,11 @@
+from datetime import timedelta
+
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from application.chat.search import MOST_WORDS, SNIPPET_MAX, SearchMessages, snippet
+from domain.errors import RateLimited
 from domain.words import words
 from tests.builders import a_message
 from tests.unit.chat.room import Room
@@ -39,7 +43,7 @@ class TestSnippet:
 
 
 async def test_looks_for_each_word_once_and_for_not_too_many(room: Room) -> None:
-    ann, search = await room.someone(), SearchMessages(reading=room.reading)
+    ann, search = await room.someone(), SearchMessages(reading=room.reading, throttle=room.throttle)
     session = await room.session_of(ann)
     async with room.work() as w:
         w.messages.add(a_message(session, " ".join(f"word{n}" for n in range(MOST_WORDS))))
@@ -50,3 +54,15 @@ async def test_looks_for_each_word_once_and_for_not_too_many(room: Room) -> None
     assert found.items[0].snippet.startswith("word0 word1")
     for nothing in ("", "  ", "?!"):
         assert (await search(ann, nothing, 10, 0)).total == 0
+
+
+async def test_may_be_asked_sixty_times_a_minute(room: Room) -> None:
+    ann, ben = await room.someone(), await room.someone("ben@example.org")
+    search = SearchMessages(reading=room.reading, throttle=room.throttle)
+    for _ in range(60):
+        await search(ann, "word", 10, 0)
+    with pytest.raises(RateLimited):
+        await search(ann, "word", 10, 0)
+    await search(ben, "word", 10, 0)
+    room.clock.pass_(timedelta(minutes=1))
+    await search(ann, "word", 10, 0)

@@ -1,7 +1,7 @@
 """The promise of the whole engine, over whatever happens: every reader hears every event once.
 
-One reply, three workers, readers that come, leave and come back anywhere with the number of the last event they
-heard; a shared store that is emptied at any moment, and an owner that may die at any moment."""
+One reply, three workers, readers that come, leave and come back anywhere with the number of the last event
+they heard; a shared store that is emptied at any moment, and an owner that may die at any moment."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -47,6 +47,8 @@ class Listener:
     user: UserId
     heard: list[bytes] = field(default_factory=list)
     reading: "asyncio.Task[None] | None" = None
+    at: Worker | None = None
+    sent_away: bool = False  # with the word that there is nothing left
 
     @property
     def statuses(self) -> list[str]:
@@ -54,7 +56,7 @@ class Listener:
 
     @property
     def satisfied(self) -> bool:
-        return "complete" in self.statuses
+        return self.sent_away or "complete" in self.statuses
 
     @property
     def text(self) -> str:
@@ -62,6 +64,7 @@ class Listener:
 
     def come(self, worker: Worker, running: RunningReply) -> None:
         if self.reading is None and not self.satisfied:
+            self.at = worker
             self.reading = asyncio.create_task(self._read(worker, running))
 
     async def leave(self) -> None:
@@ -71,10 +74,13 @@ class Listener:
 
     async def _read(self, worker: Worker, running: RunningReply) -> None:
         last = numbers(self.heard)[-1] if self.heard else None
-        async with worker.follow(self.user, running.reply.message, last) as place:
-            with Reader(place.feed, place.after) as reader:
-                while not reader.finished:
-                    self.heard += frames_in(await reader.next())
+        try:
+            async with worker.follow(self.user, running.reply.message, last) as place:
+                with Reader(place.feed, place.after) as reader:
+                    while not reader.finished:
+                        self.heard += frames_in(await reader.next())
+        except NothingLeft:
+            self.sent_away = True
 
 
 @dataclass(eq=False)
@@ -86,7 +92,6 @@ class House:
     running: RunningReply
     listeners: Sequence[Listener]
     generated: str = ""
-    at: dict[Listener, int] = field(default_factory=dict)
 
     async def step(self, what: str, n: int, m: int) -> None:
         match what:
@@ -94,7 +99,6 @@ class House:
                 self.generated += PIECES[n % len(PIECES)]
                 self.model.pages.put_nowait(PIECES[n % len(PIECES)])
             case "come":
-                self.at[self.listeners[n % READERS]] = m % WORKERS
                 self.listeners[n % READERS].come(self.workers[m % WORKERS], self.running)
             case "leave":
                 await self.listeners[n % READERS].leave()
@@ -109,7 +113,7 @@ class House:
         """It says, copies and hears nothing any more."""
         self.room.cluster.die("0")
         for listener in self.listeners:
-            if self.at.get(listener) == 0:
+            if listener.at is self.workers[0]:
                 await listener.leave()
         await cancelled(*self.owners_chores)
 
@@ -173,7 +177,7 @@ async def test_every_reader_hears_every_event_once(what: list[tuple[str, int, in
                     pass
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(steps, steps, st.integers(1, WORKERS - 1), st.booleans())
 async def test_after_a_death_what_is_stored_is_a_part_of_it_and_what_everybody_is_told(
     before: list[tuple[str, int, int]], after: list[tuple[str, int, int]], last: int, late: bool
@@ -200,6 +204,11 @@ async def test_after_a_death_what_is_stored_is_a_part_of_it_and_what_everybody_i
         for listener in house.listeners:
             assert numbers(listener.heard) == list(range(1, len(listener.heard) + 1))
             assert house.generated.startswith(listener.text)
+            if listener.sent_away:
+                # the dead worker had told him a piece under the number under which another heard the end:
+                # nobody can tell the two apart
+                assert len(listener.heard) in {len(o.heard) for o in house.listeners if not o.sent_away}
+                continue
             assert listener.statuses.count("complete") == 1
             complete = told(listener.heard)[-1]
             assert (complete["status"], complete["interrupted"]) == ("complete", True)

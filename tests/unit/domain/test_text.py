@@ -12,10 +12,15 @@ anything = st.text(st.characters(categories=None) | st.sampled_from("\x00\ud800\
 @given(anything)
 def test_what_was_said_becomes_storable(text: str) -> None:
     made = storable(text)
-    assert len(made) == len(text)
+    assert len(made.encode("utf-16-le")) == len(text.encode("utf-16-le", "surrogatepass"))
     assert require_storable(made) == made
     assert "\x00" not in made
     made.encode()  # and no lone surrogate
+
+
+def test_halves_that_belong_together_become_one() -> None:
+    assert storable("a\ud83d\ude00\ud83d") == "a\U0001f600\ufffd"
+    assert storable("\ude00\ud83d") == "\ufffd\ufffd"
 
 
 @given(anything)

@@ -1,8 +1,9 @@
 """Asking, and following the answers."""
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive
 
 from application.accounts.authenticate import Caller
 from application.chat import events
@@ -36,8 +38,8 @@ from domain.conversation import (
     acceptable_question,
     id_of,
 )
-from domain.errors import Invalid
-from entrypoints.http.bodies import Form, form_boolean, form_of, path_id, query
+from domain.errors import Invalid, ShuttingDown
+from entrypoints.http.bodies import ClientLeft, Form, form_boolean, form_of, path_id, query
 from entrypoints.http.documentation import (
     ID,
     TEXT,
@@ -49,7 +51,7 @@ from entrypoints.http.documentation import (
     path_number,
     words,
 )
-from entrypoints.http.event_stream import EventStream, Logins, StreamTimes
+from entrypoints.http.event_stream import EventStream, Logins, StreamTimes, watched
 from entrypoints.http.policy import USER, reader
 from entrypoints.http.stream_events import STREAM, STREAM_EVENT
 
@@ -100,11 +102,16 @@ class Streaming:
     times: StreamTimes
 
     async def stream(
-        self, following: AbstractAsyncContextManager[Place], caller: Caller, *, hold: bool = True
+        self,
+        following: AbstractAsyncContextManager[Place],
+        caller: Caller,
+        receive: Receive,
+        *,
+        hold: bool = True,
     ) -> EventStream:
         """The status line is held until the answer begins, so that a failure until then is a real one."""
         async with AsyncExitStack() as stack:
-            seat = await self._seat(stack, following)
+            seat = await self._seat(stack, following, caller, receive)
             feed = seat.feed
             if hold:
                 await self._begun(seat)
@@ -116,13 +123,23 @@ class Streaming:
             return EventStream(seat, stack.pop_all(), headers, self.audience.metrics)
         raise AssertionError("unreachable")
 
-    async def whole(self, following: AbstractAsyncContextManager[Place], question: str) -> Answered:
+    async def whole(
+        self,
+        following: AbstractAsyncContextManager[Place],
+        caller: Caller,
+        receive: Receive,
+        question: str,
+    ) -> Answered:
         """The answer once it has ended."""
         async with AsyncExitStack() as stack:
-            seat = await self._seat(stack, following)
+            seat = await self._seat(stack, following, caller, receive)
             feed = seat.feed
             while not seat.finished:
                 await seat.next()
+            if seat.left:
+                raise ClientLeft
+            if not events.is_over(feed.log):  # another worker's reply: it goes on there, without us
+                raise ShuttingDown(session_id=feed.session)
             text, interrupted = events.outcome(feed.log)
             if feed.failure is not None or (interrupted and not text):
                 refusal = feed.failure or ModelSilent()
@@ -131,9 +148,18 @@ class Streaming:
             return Answered(0, question, text, feed.session, feed.message, interrupted)
         raise AssertionError("unreachable")
 
-    async def _seat(self, stack: AsyncExitStack, following: AbstractAsyncContextManager[Place]) -> Reader:
+    async def _seat(
+        self,
+        stack: AsyncExitStack,
+        following: AbstractAsyncContextManager[Place],
+        caller: Caller,
+        receive: Receive,
+    ) -> Reader:
+        stack.enter_context(self.audience.admitted(caller.account.id))  # before anything is asked
         place = await stack.enter_async_context(following)
-        return stack.enter_context(self.audience.seat(place.feed, place.after))
+        seat = stack.enter_context(self.audience.seat(place.feed, place.after))
+        await stack.enter_async_context(watched(receive, seat))
+        return seat
 
     async def _begun(self, seat: Reader) -> None:
         await seat.begun(self.times.hold_s)
@@ -167,7 +193,7 @@ class ChatController(Controller):
     ) -> EventStream:
         """Ask, and read the answer as it is written. The answer goes on when the reader leaves."""
         asked, key = await _asked(request, caller, ask_once, goes_on=False)
-        return await streaming.stream(ask_once(asked, key), caller)
+        return await streaming.stream(ask_once(asked, key), caller, request.receive)
 
     @post(
         "/chat",
@@ -192,8 +218,8 @@ class ChatController(Controller):
         """Ask in the session used last, or a new one; the answer comes in one piece, or as a stream."""
         asked, key = await _asked(request, caller, ask_once, goes_on=True)
         if "text/event-stream" in request.headers.get("accept", "").lower():
-            return await streaming.stream(ask_once(asked, key), caller)
-        answered = await streaming.whole(ask_once(asked, key), asked.text or "")
+            return await streaming.stream(ask_once(asked, key), caller, request.receive)
+        answered = await streaming.whole(ask_once(asked, key), caller, request.receive, asked.text or "")
         return ASGIResponse(body=msgspec.json.encode(answered), media_type=MediaType.JSON)
 
     @get(
@@ -227,7 +253,9 @@ class ChatController(Controller):
         message = MessageId(path_id(message_id, MessageNotFound))
         after = _seen(request.headers.get("last-event-id") or query(request, "last_event_id"), message)
         try:
-            return await streaming.stream(follow(caller.account.id, message, after), caller, hold=False)
+            return await streaming.stream(
+                follow(caller.account.id, message, after), caller, request.receive, hold=False
+            )
         except NothingLeft:
             return ASGIResponse(status_code=204)
 
@@ -284,8 +312,8 @@ class ChatController(Controller):
         session = SessionId(path_id(session_id, SessionNotFound))
         async with form_of(request) as form:
             documents = _documents(form)
-        running = await regenerate(caller.account.id, session, documents)
-        return await streaming.stream(_begun(running), caller)
+        again = partial(regenerate, caller.account.id, session, documents)
+        return await streaming.stream(_starting(again), caller, request.receive)
 
     @post(
         "/chat/{session_id:str}/messages/{message_id:str}/edit",
@@ -320,8 +348,7 @@ class ChatController(Controller):
         edited = Edited(
             user=caller.account.id, session=session, message=message, text=text, use_documents=documents
         )
-        running = await edit_question(edited)
-        return await streaming.stream(_begun(running), caller)
+        return await streaming.stream(_starting(partial(edit_question, edited)), caller, request.receive)
 
 
 async def _asked(
@@ -348,8 +375,9 @@ def _documents(form: Form) -> bool | None:
     return None if wanted.strip().lower() == "auto" else form_boolean(wanted, "use_documents")
 
 
-def _begun(running: RunningReply) -> AbstractAsyncContextManager[Place]:
-    return nullcontext(Place(running.feed, 0))
+@asynccontextmanager
+async def _starting(begin: Callable[[], Awaitable[RunningReply]]) -> AsyncIterator[Place]:
+    yield Place((await begin()).feed, 0)
 
 
 def _seen(last_event_id: str | None, message: MessageId) -> int | None:

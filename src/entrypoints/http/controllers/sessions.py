@@ -199,7 +199,7 @@ class SessionsController(Controller):
             },
             tells=["X-Total-Count"],
         ),
-        responses=errors(400, token=True),
+        responses=errors(400, 429, token=True),
     )
     async def search_messages(
         self,

@@ -1,0 +1,193 @@
+"""Does anybody feel it when models misbehave, and how soon does a stop reach the model?
+
+Two servers on one database and one Redis. Twenty replies hang, drip, flood, send 16 MB frames, never end, say
+nothing; beside them five people read replies that stamp each piece with the time: how late does it come? Then
+two hundred replies are stopped at the server that does not generate them: when does the model see its socket
+closed?
+
+    .venv/bin/python -m bench.bad_models
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+from typing_extensions import override
+
+from tests.conftest import Valkey
+from tests.free_port import free_port
+from tests.integration.house import PASSWORD, User
+from tests.integration.served import Served, served
+from tests.servers.http import Exchange, run
+from tests.servers.llm_service import LlmServiceServer
+
+PIECES, GAP_S = 150, 0.02
+BAD = ("hang", "drip", "flood", "huge", "silent")
+BAD_READERS, GOOD_READERS, ROUNDS = 20, 5, 4
+STOPS, STOPS_AT_ONCE = 200, 10
+
+
+class Moody(LlmServiceServer):
+    """As it is told by the question's first word."""
+
+    @override
+    async def play(self, text: str, exchange: Exchange) -> None:
+        await exchange.start("text/event-stream", {})
+        mood = text.split()[0]
+        if mood == "silent":
+            await exchange.end()
+        elif mood == "hang":
+            await asyncio.Event().wait()
+        elif mood == "huge":
+            await exchange.send(b"data: " + b"x" * (16 << 20) + b"\n\n")
+        elif mood == "drip":
+            await exchange.send(b"data: " + json.dumps(self.piece("slowly")).encode() + b"\n\n", 1, 1.0)
+        else:
+            n = 0
+            while mood == "flood" or n < PIECES:
+                n += 1
+                piece = f"@{time.monotonic_ns()}@ "
+                await exchange.send(b"data: " + json.dumps(self.piece(piece)).encode() + b"\n\n")
+                await asyncio.sleep(0 if mood == "flood" else GAP_S)
+            for event in self.closing():
+                await exchange.send(b"data: " + json.dumps(event).encode() + b"\n\n")
+            await exchange.end()
+
+
+async def lateness(user: User) -> list[float]:
+    """By how many milliseconds each piece of one reply came late."""
+    late: list[float] = []
+    async with user.house.client.stream(
+        "POST", "/api/chat/stream", headers=user.headers, data={"message": "well"}
+    ) as answer:
+        async for piece in answer.aiter_raw():
+            now = time.monotonic_ns()
+            late += [(now - int(stamp)) / 1e6 for stamp in piece.split(b"@")[1::2]]
+    assert len(late) == PIECES, f"only {len(late)} pieces came"
+    return late
+
+
+async def suffer(user: User, mood: str) -> None:
+    """Read bad replies for ever."""
+    while True:
+        async with user.house.client.stream(
+            "POST",
+            "/api/chat/stream",
+            headers=user.headers,
+            data={"message": f"{mood} {secrets.token_hex(4)}"},
+        ) as answer:
+            async for _ in answer.aiter_raw():
+                pass
+        await asyncio.sleep(0.05)
+
+
+async def readers(users: list[User]) -> list[float]:
+    late: list[float] = []
+    for _ in range(ROUNDS):
+        for found in await asyncio.gather(*(lateness(user) for user in users)):
+            late += found
+    return late
+
+
+async def stop_one(user: User, elsewhere: User, llm: Moody) -> float:
+    """Milliseconds from the order at one server to the end of the socket that another one had."""
+    message = f"flood-free {secrets.token_hex(8)}"
+    form = {"message": message}
+    async with user.house.client.stream(
+        "POST", "/api/chat/stream", headers=user.headers, data=form
+    ) as answer:
+        await anext(answer.aiter_raw())
+        session = answer.headers["x-session-id"]
+        began = time.monotonic()
+        stopping = asyncio.create_task(elsewhere.post(f"/api/chat/{session}/stop"))
+        while not any(message in one.body.decode() for one in llm.abandoned):
+            assert time.monotonic() - began < 10, "the model never saw it"
+            await asyncio.sleep(0.001)
+        took = (time.monotonic() - began) * 1000
+        told = (await stopping).json()
+        assert told["stopped"], told
+    return took
+
+
+def p(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+@asynccontextmanager
+async def two_servers(llm_url: str) -> AsyncIterator[tuple[Served, Served]]:
+    valkey = Valkey()
+    with tempfile.TemporaryDirectory(prefix="vt-bench-") as name:
+        folder = Path(name)
+        shared = {
+            "DATABASE_URL": f"sqlite:///{folder}/app.db",
+            "REDIS_URL": valkey.url,
+            "LLM_URL": llm_url,
+            "SECRET_KEY": "s" * 40,
+            "JWT_SECRET_KEY": "j" * 40,
+            "SINGLE_SESSION": "false",
+        }
+        try:
+            async with served(folder / "one", **shared) as one, served(folder / "two", **shared) as two:
+                yield one, two
+        finally:
+            valkey.stop()
+
+
+async def person(one: Served, n: int) -> User:
+    email = f"u{n}@example.org"
+    await one.house.register(email)
+    return await one.house.login(email, PASSWORD)
+
+
+def told(name: str, values: list[float]) -> None:
+    figures = f"{median(values):7.1f} {p(values, 0.99):7.1f} {max(values):7.1f}"
+    print(f"{name:34} {len(values):6} {figures}", flush=True)
+
+
+async def main() -> None:
+    print(f"{'milliseconds':34} {'n':>6} {'p50':>7} {'p99':>7} {'max':>7}")
+    port = free_port()
+    apart = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.bad_models", "--serve", str(port)
+    )
+    try:
+        async with two_servers(f"http://127.0.0.1:{port}") as (one, _):
+            good = [await person(one, n) for n in range(GOOD_READERS)]
+            bad = [await person(one, 100 + n) for n in range(BAD_READERS)]
+            told("pieces, among themselves", await readers(good))
+            suffering = [asyncio.create_task(suffer(u, BAD[n % len(BAD)])) for n, u in enumerate(bad)]
+            await asyncio.sleep(1)
+            told("pieces, beside 20 bad replies", await readers(good))
+            for task in suffering:
+                task.cancel()
+            await asyncio.gather(*suffering, return_exceptions=True)
+    finally:
+        apart.terminate()
+        await apart.wait()
+    async with Moody() as llm, two_servers(llm.url) as (one, two):
+        user = await person(one, 1)
+        elsewhere = User(two.house, user.token)
+        took: list[float] = []
+        for _ in range(STOPS // STOPS_AT_ONCE):
+            took += await asyncio.gather(*(stop_one(user, elsewhere, llm) for _ in range(STOPS_AT_ONCE)))
+        told("stop elsewhere to socket closed", took)
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--serve", type=int, help="be the model on this port")
+    if port := options.parse_args().serve:
+        sys.argv[1:] = ["--port", str(port)]
+        run(lambda port: Moody(port=port))
+    else:
+        asyncio.run(main())

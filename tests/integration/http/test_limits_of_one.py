@@ -1,0 +1,34 @@
+"""What one user may have at once, however he asks for it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.house import House
+from tests.integration.http.answers import refusal
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.script import Script
+
+
+@pytest.fixture(autouse=True)
+def slowly(llm: LlmServiceServer) -> Iterator[None]:
+    llm.script = Script(pieces=["one ", "two"], gap=2.0)
+    yield
+    llm.script = Script()
+
+
+async def test_twenty_answers_are_written_for_him_at_a_time(house: House) -> None:
+    cleo = await house.user("cleo@example.org")
+    answers = await asyncio.gather(
+        *(cleo.post("/api/chat/stream", data={"message": f"{n}?"}) for n in range(60))
+    )
+    assert Counter(answer.status_code for answer in answers) == {200: 20, 429: 40}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refusal(refused)[1:] in (
+        ("Too many answers are being written for you. Please wait for one to end.", "rate_limited"),
+        ("Too many open streams. Please close some first.", "rate_limited"),
+    )
+    assert int(refused.headers["retry-after"]) > 0
+    assert len((await cleo.get("/api/chat/history")).json()) == 20  # nothing is stored of what was refused
