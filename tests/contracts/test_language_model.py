@@ -200,15 +200,17 @@ async def test_an_answer_without_text_is_no_error_here(subject: Subject) -> None
 async def test_what_breaks_off_has_failed_and_what_was_said_came_first(subject: Subject, end: End) -> None:
     subject.play(Script(pieces=["a", "b"], end=end))
 
-    said: list[str] = []
+    said = ""
 
     async def listen() -> None:
-        said.extend([piece async for piece in subject.model.stream(PROMPT)])
+        nonlocal said
+        async for piece in subject.model.stream(PROMPT):
+            said += piece
 
     with pytest.raises(ModelFailed) as caught:
         await listen()
 
-    assert "".join(said) == "ab"
+    assert said == "ab"
     assert caught.value.msg == NOT_AVAILABLE
     assert subject.asked() == 1  # nothing is retried
 

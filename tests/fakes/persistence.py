@@ -122,8 +122,8 @@ class Tables:
 
 class FakeDatabase:
     """What was committed is in `tables`. `down`: nobody reaches it; `failing_commits`: so many of the next
-    commits are lost; `unheard_commits`: so many succeed without a word; `blind`: so many of the next look-ups of taken names see none, as when another has taken
-    them and not committed yet."""
+    commits are lost; `unheard_commits`: so many succeed without saying so; `blind`: so many of the next
+    look-ups of taken names see none, as when another has taken them and not committed yet."""
 
     def __init__(self) -> None:
         self.tables = Tables()

@@ -103,9 +103,7 @@ class RedisRuns(Runs):
     async def bind(self, run: Run, message: MessageId) -> Run:
         bound = replace(run, message=message)
         with translated():
-            ours = await self.redis.eval(
-                BIND, 1, _key(run.session), run.fence, _packed(bound), RUN_LIFE_S
-            )
+            ours = await self.redis.eval(BIND, 1, _key(run.session), run.fence, _packed(bound), RUN_LIFE_S)
         if not ours:
             raise SessionBusy(run)
         return bound

@@ -45,7 +45,8 @@ class AskOnce:
 
     @asynccontextmanager
     async def __call__(self, asked: Asked, key: str | None) -> AsyncIterator[Place]:
-        """The reply's feed as long as the context lasts. Raises KeyReused, and what Ask raises."""
+        """The reply's feed as long as the context lasts. Raises KeyReused, MessageNotFound (the
+        question is not the last one any more), and what Ask raises."""
         if key is None:
             yield Place((await self.ask(asked)).feed, 0)
             return

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from domain.conversation import MessageId, SessionId
 from domain.errors import DomainError
 
+AT_ONCE = 256  # events in one piece: a reader far behind must not cost a copy of the whole log
+
 
 @dataclass(eq=False, slots=True)
 class Feed:
@@ -127,8 +129,8 @@ class Reader:
             self.since = time.monotonic()
 
     async def next(self) -> bytes:
-        """All events it has not taken yet, in one piece; waits for the next one when there is none. Empty
-        when it was woken without news, and at the end."""
+        """The events it has not taken yet, so many in one piece; waits for the next one when there is none.
+        Empty when it was woken without news, and at the end."""
         log = self.feed.log
         self.since = time.monotonic()
         if self.seen >= len(log) and not self.feed.over and not self.left:
@@ -140,7 +142,7 @@ class Reader:
                 self.since = time.monotonic()
         if self.left:
             return b""
-        fresh = log[self.seen :]
+        fresh = log[self.seen : self.seen + AT_ONCE]
         self.seen += len(fresh)
         return fresh[0] if len(fresh) == 1 else b"".join(fresh)
 

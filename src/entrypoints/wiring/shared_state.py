@@ -81,9 +81,7 @@ class SharedStateProvider(Provider):
         return RedisReplyLogs(redis)
 
     @provide
-    async def calls(
-        self, redis: Redis, waiting: WaitingRedis, settings: Settings
-    ) -> AsyncIterator[Calls]:
+    async def calls(self, redis: Redis, waiting: WaitingRedis, settings: Settings) -> AsyncIterator[Calls]:
         async with connect(settings.redis_url, max_connections=1) as listening:
             yield RedisCalls(redis, listening, waiting)
 

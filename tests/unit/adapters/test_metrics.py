@@ -133,7 +133,6 @@ class TestOtherPorts:
         two = value(registry, "http_requests_total", method="GET", route="/api/chat/{session}", status="2xx")
         assert two == 2
 
-
     def test_requests_are_answered_while_somebody_looks(self) -> None:
         requests, over = Requests(), threading.Event()
 
