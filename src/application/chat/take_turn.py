@@ -101,27 +101,37 @@ class TakeTurn:
         stopped. The second value is the run of a dead worker, whose reply is ours to settle."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.wait_s
-        say_at = 0.0
-        while True:
+        say_at, waited = 0.0, False
+        claimed: tuple[Run, Run | None] | None = None
+        while claimed is None:
             try:
-                return await self.runs.claim(session)
+                claimed = await self.runs.claim(session)
             except SessionBusy as busy:
+                waited = True
                 if loop.time() > deadline:
                     raise ReplyInProgress from busy
-                await self._check_still_welcome(user)
+                if self.replies.draining:
+                    raise ShuttingDown from busy
                 if self.replies.of_session(session) is not None:
                     self.replies.stop_unread(session)
                 elif loop.time() >= say_at:
                     say_at = loop.time() + SAY_AGAIN_S
                     await self.calls.stop_unread(session)
-            await asyncio.sleep(POLL_S)
+                await asyncio.sleep(POLL_S)
+        if waited:
+            await self._check_still_welcome(user, claimed[0])
+        return claimed
 
-    async def _check_still_welcome(self, user: UserId) -> None:
-        """Who waits may be shut out meanwhile, and so may everybody."""
-        if self.replies.draining:
-            raise ShuttingDown
-        account = await self.reading.account(user)
-        if account is None:
-            raise TokenDead
-        if account.banned:
-            raise AccountBanned
+    async def _check_still_welcome(self, user: UserId, run: Run) -> None:
+        """Who waited may have been shut out meanwhile, and so may everybody."""
+        try:
+            if self.replies.draining:
+                raise ShuttingDown
+            account = await self.reading.account(user)
+            if account is None:
+                raise TokenDead
+            if account.banned:
+                raise AccountBanned
+        except BaseException:
+            await self.replies.let_go(run)
+            raise

@@ -243,3 +243,25 @@ async def test_a_reply_whose_worker_was_killed_is_told_as_it_is_stored(
         }
         answer = await eve.get(f"/api/chat/stream/{message}", params={"last_event_id": again.ids[-1]})
         assert answer.status_code == 204
+
+
+async def test_a_redis_that_forgets_running_replies_cuts_none_of_them(
+    cleo: User, workers: Workers, valkey: Valkey, llm: LlmServiceServer
+) -> None:
+    """Their workers say again what they generate before anybody else takes them for dead."""
+    pieces = [f"word{n} " for n in range(100)]
+    llm.script = Script(pieces=pieces, gap=0.05)
+    try:
+        async with asking(cleo, "How?") as stream:
+            await stream.until(5)
+            with Redis.from_url(f"{valkey.url}?db=2") as redis:
+                forgotten = [*redis.keys("chat:*"), *redis.keys("worker:*")]
+                redis.delete(*forgotten)
+            reader = at(workers[1], cleo)
+            other = asyncio.create_task(followed(reader, stream.told.message))
+            told = await stream.to_the_end()
+        assert told.text == "".join(pieces)
+        assert "interrupted" not in told.last
+        assert (await other).events == told.events
+    finally:
+        llm.script = Script()

@@ -14,7 +14,7 @@ from domain.conversation import (
     Speaker,
 )
 from domain.errors import InvalidField, MissingField, RateLimited, ShuttingDown, StorageUnavailable
-from domain.user import UserId
+from domain.user import AccountBanned, Status, UserId
 from tests.unit.chat.room import Room, Worker, ended, heard, read_on, until
 
 
@@ -185,6 +185,38 @@ class TestTurn:
             *("One?", "Hello, world."),
             *("Two?", "Hello, world."),
         ]
+
+    async def test_is_refused_to_who_is_banned_while_he_waits(
+        self, room: Room, worker: Worker, ann: UserId, session: SessionId
+    ) -> None:
+        room.model.hold_after = 2
+        first = await worker.ask(ann, "One?", session)
+        reading = asyncio.create_task(heard(first))
+        await first.feed.begun(5)
+        asking = asyncio.create_task(worker.ask(ann, "Two?", session))
+        await asyncio.sleep(0.02)
+        room.tables.users[ann].change_status(Status.BANNED, room.clock.now())
+        worker.replies.stop_user(ann)
+        with pytest.raises(AccountBanned):
+            await asking
+        await reading
+        assert [m.content for m in room.tables.messages.values()] == ["One?", "Hello, "]
+
+    async def test_is_refused_once_draining_begins(
+        self, room: Room, worker: Worker, ann: UserId, session: SessionId
+    ) -> None:
+        room.model.hold_after = 2
+        first = await worker.ask(ann, "One?", session)
+        reading = asyncio.create_task(heard(first))
+        await first.feed.begun(5)
+        asking = asyncio.create_task(worker.ask(ann, "Two?", session))
+        await asyncio.sleep(0.02)
+        draining = asyncio.create_task(worker.replies.drain(0.2))
+        with pytest.raises(ShuttingDown):
+            await asking
+        assert len(room.tables.messages) == 2
+        await draining
+        await reading
 
     async def test_is_not_waited_for_longer_than_agreed(
         self, room: Room, worker: Worker, ann: UserId, session: SessionId

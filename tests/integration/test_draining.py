@@ -1,0 +1,34 @@
+"""A server that is asked to stop lets answers end within its grace, also those that nobody reads."""
+
+import asyncio
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.conftest import Valkey
+from tests.integration.http.following import asking
+from tests.integration.served import served
+from tests.servers.llm_service import LlmServiceServer
+from tests.servers.script import Script
+
+PIECES = [f"word{n} " for n in range(30)]
+
+
+async def test_an_answer_that_nobody_reads_has_its_grace(
+    tmp_path: Path, valkey: Valkey, redis: object, llm: LlmServiceServer
+) -> None:
+    llm.script = Script(pieces=PIECES, gap=0.1)
+    try:
+        async with served(tmp_path, REDIS_URL=valkey.url, LLM_URL=llm.url, DRAIN_SECONDS="10") as one:
+            ann = await one.house.user("ann@example.org")
+            async with asking(ann, "How?") as stream:
+                message = (await stream.until(3)).told.message
+            one.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(20):
+                await asyncio.to_thread(one.process.wait)
+    finally:
+        llm.script = Script()
+    with closing(sqlite3.connect(tmp_path / "data" / "app.db")) as database:
+        stored = database.execute("select state, content from message where id = ?", [message]).fetchone()
+    assert stored == ("final", "".join(PIECES))
