@@ -10,6 +10,7 @@ from redis import Redis
 
 from tests.conftest import Valkey
 from tests.integration.house import House, User, a_house
+from tests.integration.http.following import Workers, two_workers
 from tests.integration.http.logged import Logged, logged
 from tests.servers.llm_service import LlmServiceServer
 
@@ -39,6 +40,22 @@ async def ann(home: House) -> User:
 @pytest.fixture(scope="module")
 async def bob(home: House) -> User:
     return await home.user("bob@example.org")
+
+
+@pytest.fixture(scope="module")
+async def workers(
+    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, llm: LlmServiceServer
+) -> AsyncIterator[Workers]:
+    """Two of another installation."""
+    folder = tmp_path_factory.mktemp("workers")
+    async with two_workers(folder, f"{valkey.url}?db=2", LLM_URL=llm.url) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+async def cleo(workers: Workers) -> User:
+    """Logged in at the first of them, hence at both."""
+    return await workers[0].user("cleo@example.org")
 
 
 @pytest.fixture

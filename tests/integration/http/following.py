@@ -13,9 +13,11 @@ from redis import Redis
 from adapters.sql import migrate
 from tests.integration.house import House, Told, User, running, settings_for
 
+Workers = tuple[House, House]
+
 
 @asynccontextmanager
-async def two_workers(folder: Path, redis_url: str, **environ: str) -> AsyncIterator[tuple[House, House]]:
+async def two_workers(folder: Path, redis_url: str, **environ: str) -> AsyncIterator[Workers]:
     """Two servers of one new installation."""
     environ["REDIS_URL"] = redis_url
     with Redis.from_url(redis_url) as redis:

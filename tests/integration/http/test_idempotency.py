@@ -1,34 +1,17 @@
 """Asking twice under one key is asking once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from redis import Redis
 
 from tests.conftest import Valkey
-from tests.integration.house import House, Told, User
+from tests.integration.house import Told, User
 from tests.integration.http.answers import refusal
-from tests.integration.http.following import asking, at, two_workers
+from tests.integration.http.following import Workers, asking, at
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
-
-Workers = tuple[House, House]
-
-
-@pytest.fixture(scope="module")
-async def workers(
-    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, llm: LlmServiceServer
-) -> AsyncIterator[Workers]:
-    folder = tmp_path_factory.mktemp("workers")
-    async with two_workers(folder, f"{valkey.url}?db=2", LLM_URL=llm.url) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-async def cleo(workers: Workers) -> User:
-    return await workers[0].user("cleo@example.org")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """GET /chat/stream/{message_id}: the same reply again, from any place, at any worker."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ from redis import Redis
 from tests.conftest import Valkey
 from tests.integration.house import House, Told, User, a_house
 from tests.integration.http.answers import refusal
-from tests.integration.http.following import asking, at, followed, following, two_workers
+from tests.integration.http.following import Workers, asking, at, followed, following
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
 
-Workers = tuple[House, House]
 PIECES = [f"word{n} " for n in range(30)]
 TEXT = "".join(PIECES)
 
@@ -26,20 +24,6 @@ def slowly(llm: LlmServiceServer) -> Any:
     llm.script = Script(pieces=PIECES, gap=0.05)
     yield llm
     llm.script = Script()
-
-
-@pytest.fixture(scope="module")
-async def workers(
-    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, llm: LlmServiceServer
-) -> AsyncIterator[Workers]:
-    folder = tmp_path_factory.mktemp("workers")
-    async with two_workers(folder, f"{valkey.url}?db=2", LLM_URL=llm.url) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-async def cleo(workers: Workers) -> User:
-    return await workers[0].user("cleo@example.org")
 
 
 def numbers(told: Told) -> list[int]:

@@ -1,19 +1,16 @@
 """POST /chat/{session_id}/stop, from any worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.conftest import Valkey
-from tests.integration.house import House, User
+from tests.integration.house import User
 from tests.integration.http.answers import refusal
-from tests.integration.http.following import asking, at, two_workers
+from tests.integration.http.following import Workers, asking, at
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
-
-Workers = tuple[House, House]
 
 
 @pytest.fixture(autouse=True)
@@ -21,20 +18,6 @@ def endless(llm: LlmServiceServer) -> Iterator[None]:
     llm.script = Script(pieces=["word "] * 2000, gap=0.02)
     yield
     llm.script = Script()
-
-
-@pytest.fixture(scope="module")
-async def workers(
-    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, llm: LlmServiceServer
-) -> AsyncIterator[Workers]:
-    folder = tmp_path_factory.mktemp("workers")
-    async with two_workers(folder, f"{valkey.url}?db=2", LLM_URL=llm.url) as both:
-        yield both
-
-
-@pytest.fixture(scope="module")
-async def cleo(workers: Workers) -> User:
-    return await workers[0].user("cleo@example.org")
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["its own worker", "another worker"])
