@@ -162,7 +162,8 @@ class TestHolding:
         await cluster.die("theirs")
         run, _ = await ours.claim(ONE)
         assert await theirs.lost([lost]) == [lost]
-        await theirs.bind(lost, OTHER)
+        with pytest.raises(SessionBusy):
+            await theirs.bind(lost, OTHER)
         await theirs.release(lost)
         assert await ours.of(ONE) == (run, True)
         assert await ours.lost([run]) == []

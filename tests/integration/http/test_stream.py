@@ -356,11 +356,12 @@ async def test_a_reader_that_does_not_read_holds_up_nobody(ann: User, play: Play
         assert told.kinds == ["streaming", "finished", "complete"]
 
 
-async def test_open_streams_hold_no_database_connection(ann: User, bob: User, play: Play) -> None:
+async def test_open_streams_hold_no_database_connection(home: House, ann: User, play: Play) -> None:
     """Forty of them, with a pool of twenty."""
+    readers_of = [await home.user(f"{name}@example.org") for name in ("fay", "gus")]
     play(pieces=["begin ", "end"], gap=5.0)
     async with asyncio.TaskGroup() as tasks:
-        readers = [tasks.create_task(user.ask("x")) for user in (ann, bob) for _ in range(20)]
+        readers = [tasks.create_task(user.ask("x")) for user in readers_of for _ in range(20)]
         await asyncio.sleep(1.0)
         assert (await ann.get("/api/chat/history")).status_code == 200
         assert (await ann.post("/api/chat/new")).status_code == 201

@@ -264,7 +264,7 @@ class ChatController(Controller):
         status_code=200,
         opt=USER,
         operation_class=operation(path={"message_id": path_number("Whose reply.")}),
-        responses=errors(404, 429, token=True),
+        responses=errors(400, 404, 429, token=True),
     )
     async def ticket(
         self, message_id: FromPath[str], caller: FromDishka[Caller], open_ticket: FromDishka[OpenTicket]
@@ -278,7 +278,7 @@ class ChatController(Controller):
         status_code=200,
         opt=USER,
         operation_class=operation(path={"session_id": path_number("Whose reply.")}),
-        responses=errors(404, token=True),
+        responses=errors(400, 404, token=True),
     )
     async def stop(
         self, session_id: FromPath[str], caller: FromDishka[Caller], stop_reply: FromDishka[StopReply]

@@ -177,7 +177,7 @@ class SessionsController(Controller):
         "/message/{message_id:str}/versions",
         opt=USER,
         operation_class=operation(path={"message_id": path_number("Any version of the message.")}),
-        responses=errors(404, token=True),
+        responses=errors(400, 404, token=True),
     )
     async def message_versions(
         self, message_id: FromPath[str], caller: FromDishka[Caller], reading: FromDishka[Reading]
@@ -259,7 +259,7 @@ class SessionsController(Controller):
         status_code=200,
         opt=USER,
         operation_class=operation(path=WHICH),
-        responses=errors(404, token=True),
+        responses=errors(400, 404, token=True),
     )
     async def delete_session(
         self, session_id: FromPath[str], caller: FromDishka[Caller], delete_session: FromDishka[DeleteSession]
