@@ -39,13 +39,13 @@ from typing_extensions import override
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent), str(HERE / "load")]
 
-from seed import students, tokens  # noqa: E402
+from seed import students, tokens  # noqa: E402 (the path is set above)
 
-from entrypoints.logs import configure_logging  # noqa: E402
-from tests.conftest import Valkey  # noqa: E402
-from tests.free_port import free_port  # noqa: E402
-from tests.integration.house import House, a_house  # noqa: E402
-from tests.servers.http import Exchange, HttpServer, Received  # noqa: E402
+from entrypoints.logs import configure_logging  # noqa: E402 (the path is set above)
+from tests.conftest import Valkey  # noqa: E402 (the path is set above)
+from tests.free_port import free_port  # noqa: E402 (the path is set above)
+from tests.integration.house import House, a_house  # noqa: E402 (the path is set above)
+from tests.servers.http import Exchange, HttpServer, Received  # noqa: E402 (the path is set above)
 
 WARM_UP = 50
 IDLE_S = 3.0

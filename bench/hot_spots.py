@@ -20,11 +20,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "load")]
 
-from cells import load  # noqa: E402
-from machine import CpuTime  # noqa: E402
-from processes import PEERS, WORK, Target, Unusable  # noqa: E402
-from product import plan, running, worker  # noqa: E402
-from report import num, table  # noqa: E402
+from cells import load  # noqa: E402 (the path is set above)
+from machine import CpuTime  # noqa: E402 (the path is set above)
+from processes import PEERS, WORK, Target, Unusable  # noqa: E402 (the path is set above)
+from product import plan, running, worker  # noqa: E402 (the path is set above)
+from report import num, table  # noqa: E402 (the path is set above)
 
 RESULTS = HERE / "PROFILE.md"
 TOP = 40

@@ -18,11 +18,11 @@ from typing_extensions import override
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "load")]
 
-from cells import load  # noqa: E402
-from machine import resident  # noqa: E402
-from processes import Target, Unusable  # noqa: E402
-from product import plan, running, tokens, worker  # noqa: E402
-from report import KIB, num, table  # noqa: E402
+from cells import load  # noqa: E402 (the path is set above)
+from machine import resident  # noqa: E402 (the path is set above)
+from processes import Target, Unusable  # noqa: E402 (the path is set above)
+from product import plan, running, tokens, worker  # noqa: E402 (the path is set above)
+from report import KIB, num, table  # noqa: E402 (the path is set above)
 
 RESULTS = HERE / "IDLE_READERS.md"
 EACH = 10  # readers of a reply

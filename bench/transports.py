@@ -23,11 +23,11 @@ BENCH = Path(__file__).parent
 sys.path.insert(0, str(BENCH.parent / "src"))
 
 from adapters.http.client import http_client  # noqa: E402 (the line above is how it is found)
-from adapters.http.lean import LeanTransport  # noqa: E402
-from adapters.http.llm_service import LlmService  # noqa: E402
-from application.ports.language_model import Prompt  # noqa: E402
-from domain.conversation import MemoryId  # noqa: E402
-from domain.user import UserId  # noqa: E402
+from adapters.http.lean import LeanTransport  # noqa: E402 (the path is set above)
+from adapters.http.llm_service import LlmService  # noqa: E402 (the path is set above)
+from application.ports.language_model import Prompt  # noqa: E402 (the path is set above)
+from domain.conversation import MemoryId  # noqa: E402 (the path is set above)
+from domain.user import UserId  # noqa: E402 (the path is set above)
 
 PORT, EVENTS, ROUNDS, CLOSES = 18190, 250, 3, 200
 Make = Callable[[], httpx.AsyncClient]

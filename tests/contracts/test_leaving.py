@@ -80,7 +80,7 @@ class TestRows:
         assert counts == {
             "messages": 2, "chat_sessions": 1, "notifications": 1, "tutor_requests": 1, "profiles": 1,
             "safeguards": 0,
-        }  # fmt: skip
+        }  # read as a table # fmt: skip
         assert [note[0] for note in await store.notes()] == [ben.id]
         assert [request[0] for request in await store.tutor_requests()] == [ben.id]
         assert (await store.reading.history(ann.id, 10, 0)).total == 0

@@ -407,8 +407,7 @@ class TestMessages:
             w.messages.add(a_message(session.id))
             await w.messages.settle(ids[1], MessageState.FINAL, "done", None)
             await w.commit()
-        async with store.work() as w:
-            assert [message.id for message in await w.messages.streaming()] == [ids[0], ids[2]]
+        assert await store.reading.streaming() == [(session.id, ids[0]), (session.id, ids[2])]
 
 
 class TestFiles:

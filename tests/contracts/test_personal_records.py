@@ -41,7 +41,7 @@ async def test_the_account_has_no_proof_in_it(sql: SqlStore, records: PersonalRe
     assert account == {
         "id": ann.id, "email": ANN, "role": "student", "status": "inactive",
         "created_at": "2025-11-18T10:30:45.000000Z", "last_login": None,
-    }  # fmt: skip
+    }  # read as a table # fmt: skip
     (profile,) = await of(records, ann.id, RecordKind.PROFILE)
     assert profile["username"] == "ann"
     assert "user_id" not in profile
@@ -123,7 +123,7 @@ async def test_of_what_he_did_to_others_there_is_no_name_and_no_text(
     assert [line["details"] for line in lines] == [
         {}, {"tutor_request": ["pending", "rejected"]}, {"status": ["active", "banned"]},
         {"role": "student"}, {},
-    ]  # fmt: skip
+    ]  # read as a table # fmt: skip
     assert {line["target_user_id"] for line in lines} == {ben.id}
     assert {line["operator_email"] for line in lines} == {ADA}
     assert not any("reason" in line or "target_user_email" in line for line in lines)

@@ -141,7 +141,7 @@ class TestOnDisk:
         "name",
         ["../secret.png", "..%2fsecret.png", "/etc/passwd", "a/b.png", ".hidden.png", "x.svg",
          "x.png\x00.jpg", "x" * 200 + ".png", "..", "link.png", "folder.png"],
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     async def test_only_pictures_of_the_folder_are_read_or_erased(
         self, disk: DiskPictures, tmp_path: Path, name: str
     ) -> None:

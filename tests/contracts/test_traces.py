@@ -32,7 +32,7 @@ class TestRedis:
 
         assert sorted(await redis.keys("*7*")) == [
             b"avatar:lease:77", b"avatar:lock:77", b"idem:77:a", b"idem:77:b", b"rtc:77", b"sessionid:77",
-        ]  # fmt: skip
+        ]  # read as a table # fmt: skip
         assert await redis.hkeys("avatar:user_mappings") == [b"77"]
         assert await RedisTraces(redis).erase(ANN) == 0
 

@@ -472,11 +472,6 @@ class _Messages(Messages):
         return [m.id for m in messages if m.session_id == session and m.speaker is Speaker.ASSISTANT]
 
     @override
-    async def streaming(self) -> Sequence[Message]:
-        await self.work.pause()
-        return [m for m in self.work.tables.messages.values() if m.state is MessageState.STREAMING]
-
-    @override
     async def replies_of(
         self, owner: UserId, since: datetime, most: int
     ) -> Sequence[tuple[SessionId, MessageId]]:

@@ -351,11 +351,6 @@ class SqlMessages(Messages):
         return [MessageId(id) for id in await self.session.scalars(replies)]
 
     @override
-    async def streaming(self) -> Sequence[Message]:
-        open_ones = select(Message).where(t.messages.c.state == MessageState.STREAMING)
-        return (await self.session.scalars(open_ones.order_by(t.messages.c.id))).all()
-
-    @override
     async def replies_of(
         self, owner: UserId, since: datetime, most: int
     ) -> Sequence[tuple[SessionId, MessageId]]:

@@ -26,9 +26,7 @@ class Feed:
     over: bool = False
     failure: DomainError | None = None
     said_at: float = 0.0  # `time.monotonic()` when the newest events came
-    times: "tuple[float, float] | None" = (
-        None  # seconds to the first piece: what we took, what the model took
-    )
+    times: "tuple[float, float] | None" = None  # to the first piece, in seconds: ours, the model's
     readers: "set[Reader]" = field(default_factory=set)
     _hoping: "set[asyncio.Future[None]]" = field(default_factory=set)  # for the first piece
 

@@ -1,14 +1,11 @@
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.chat.context import MOST_MESSAGES, Budget, Exchange, to_summarise
-from application.chat.prompt import retold
 from application.chat.upstreams import Upstreams
-from application.chat.writing import written
-from application.ports.language_model import Prompt
+from application.chat.writing import asked_of, written
 from application.ports.persistence import Reading, WorkFactory
-from domain.conversation import ChatSession, MessageId, SessionId
+from domain.conversation import MessageId, SessionId
 
 SUMMARY_MAX = 1000  # characters
 SUMMARY_TOKENS = 300
@@ -43,7 +40,8 @@ class SummariseSession:
         falling = _at_once(to_summarise(context, self.budget))
         if not falling:
             return
-        text = await written(writer, _prompt(session, context.summary, falling), SUMMARY_MAX)
+        prompt = asked_of(session, SYSTEM, TASK, falling, SUMMARY_TOKENS, context.summary)
+        text = await written(writer, prompt, SUMMARY_MAX)
         if text:
             await self._keep(id, context.summary_upto, text, falling[-1].upto)
 
@@ -71,14 +69,3 @@ def _at_once(exchanges: Sequence[Exchange]) -> list[Exchange]:
         room -= short.cost
         found.append(short)
     return found
-
-
-def _prompt(session: ChatSession, summary: str | None, exchanges: Sequence[Exchange]) -> Prompt:
-    return Prompt(
-        user=session.owner,
-        memory=session.memory,
-        system=SYSTEM,
-        input=retold(TASK, summary, exchanges, secrets.token_hex(8)) or TASK,
-        temperature=0.0,
-        max_tokens=SUMMARY_TOKENS,
-    )

@@ -1,14 +1,11 @@
 import re
-import secrets
 from dataclasses import dataclass
 
 from application.chat.context import MOST_MESSAGES, untold
-from application.chat.prompt import retold
 from application.chat.upstreams import Upstreams
-from application.chat.writing import written
-from application.ports.language_model import Prompt
+from application.chat.writing import asked_of, written
 from application.ports.persistence import Context, Reading, WorkFactory
-from domain.conversation import TITLE_MAX, ChatSession, SessionId, title_of_question
+from domain.conversation import TITLE_MAX, SessionId, title_of_question
 
 SYSTEM = "You give short titles to conversations between a student and a tutor."
 TASK = (
@@ -40,7 +37,9 @@ class TitleSession:
         context = await self.reading.turns(id, None, MOST_MESSAGES)
         if not is_automatic(session.title, context) or not untold(context):
             return
-        text = await written(writer, _prompt(session, context), WRITTEN_MAX)
+        first = untold(context)[0].within(EXCHANGE_TOKENS)
+        prompt = asked_of(session, SYSTEM, TASK, [first], TITLE_TOKENS)
+        text = await written(writer, prompt, WRITTEN_MAX)
         title = title_from(text, session.title)
         if title is not None:
             await self._replace(id, session.title, title)
@@ -72,15 +71,3 @@ def title_from(written: str, old: str) -> str | None:
 
 def _without_mark(title: str) -> str:
     return _MARK.sub("", title, count=1).strip() if _MARK.match(title) else title.strip()
-
-
-def _prompt(session: ChatSession, context: Context) -> Prompt:
-    first = untold(context)[0].within(EXCHANGE_TOKENS)
-    return Prompt(
-        user=session.owner,
-        memory=session.memory,
-        system=SYSTEM,
-        input=retold(TASK, None, [first], secrets.token_hex(8)) or TASK,
-        temperature=0.0,
-        max_tokens=TITLE_TOKENS,
-    )

@@ -143,10 +143,6 @@ class Messages(Protocol):
         it supersedes the older versions of itself; a summary that tells of those is forgotten."""
         ...
 
-    async def streaming(self) -> Sequence[Message]:
-        """The replies nobody has completed yet, of all workers."""
-        ...
-
     async def replies_of(
         self, owner: UserId, since: datetime, most: int
     ) -> Sequence[tuple[SessionId, MessageId]]:

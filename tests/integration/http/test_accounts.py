@@ -541,7 +541,7 @@ async def test_every_claim_is_there(house: House) -> None:
     claims = jwt.decode(ann.token, house.settings.jwt_secret_key, algorithms=["HS256"])
     assert set(claims) == {
         "sub", "email", "role", "type", "fresh", "jti", "iat", "nbf", "exp", "auth_time",
-    }  # fmt: skip
+    }  # read as a table # fmt: skip
     assert UUID(claims["jti"]).version == 4
     assert before <= claims["iat"] == claims["nbf"] == claims["auth_time"] <= time.time()
 

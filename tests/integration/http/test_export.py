@@ -77,7 +77,7 @@ class TestArchive:
         assert set(lists) == {
             "account.json", "profile.json", "chat_sessions.json", "messages.json", "files.json",
             "notifications.json", "tutor_requests.json", "safeguards.json", "actions.json",
-        }  # fmt: skip
+        }  # read as a table # fmt: skip
         assert files["files/Notes.txt"] == b"Cells divide."
         assert files["files/Notes-2.txt"] == b"Cells grow."
         (name,) = [name for name in files if name.startswith("picture/")]
@@ -94,7 +94,7 @@ class TestArchive:
         assert "Water" in {session["title"] for session in lists["chat_sessions.json"]}
         assert [file["archived_as"] for file in lists["files.json"]] == [
             "files/Notes.txt", "files/Notes-2.txt",
-        ]  # fmt: skip
+        ]  # read as a table # fmt: skip
         assert [r["reason"] for r in lists["tutor_requests.json"]] == ["I teach."]
         assert {n["title"] for n in lists["notifications.json"]} >= {"Document ready"}
         assert {line["action"] for line in lists["actions.json"]} >= {"create", "login", "update"}
@@ -123,7 +123,7 @@ class TestArchive:
         assert [(line["action"], line["details"]) for line in lines if line["target_user_id"] == 2] == [
             ("update", {"tutor_request": ["pending", "rejected"]}), ("update", {}),
             ("delete", {"role": "student"}),
-        ]  # fmt: skip
+        ]  # read as a table # fmt: skip
         assert "U002 asks to become a tutor." in files["notifications.json"].decode()
         assert b"ben" not in b"".join(files.values()).lower()
 
@@ -164,7 +164,7 @@ class TestAsking:
         answer = await ann.get("/api/user/export")
         assert answer.json() == {
             "status": "pending", "export_id": state["export_id"], "download_url": None, "expires_at": None,
-        }  # fmt: skip
+        }  # read as a table # fmt: skip
         assert refusal(await ann.get(state["download_url"])) == NOT_FOUND
 
     async def test_makes_twenty_a_day(self, house: House) -> None:
@@ -231,7 +231,7 @@ class TestFetching:
         )
         assert (await ann.get("/api/user/export")).json() == {
             "status": "pending", "export_id": 7, "download_url": None, "expires_at": None,
-        }  # fmt: skip
+        }  # read as a table # fmt: skip
         assert refusal(await ann.get("/api/user/export/7")) == NOT_FOUND
 
     async def test_by_many_at_once_gives_it_to_one(self, house: House) -> None:

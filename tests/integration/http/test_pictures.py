@@ -153,7 +153,7 @@ async def test_five_megabytes_are_the_most(home: House, ann: User) -> None:
     too_large = await send(ann, fits + b"x")
     assert refusal(too_large) == (
         413, "File too large. Maximum size for image files is 5 MB", "too_large",
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     announced = await send(ann, bytes(6 * MB + 1))
     assert refusal(announced) == (413, "Request body too large", "too_large")
     assert await shown(ann) != before
@@ -228,7 +228,7 @@ async def test_nothing_but_pictures_of_that_folder_is_served(home: House, tmp_pa
         "", "/", "..", "../secret.png", "%2e%2e/secret.png", "..%2fsecret.png", "%2e%2e%2fsecret.png",
         "..\\secret.png", "page.html", ".hidden.png", "link.png", "nope.png", "default.png/x", "%00.png",
         "default.png%00", "x" * 300 + ".png", "/etc/passwd", "default.PNG",
-    ):  # fmt: skip
+    ):  # read as a table # fmt: skip
         request = f"GET /static/avatars/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         answer = await exchange(home.url, request)
         assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400")), path

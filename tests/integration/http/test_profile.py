@@ -43,7 +43,7 @@ class TestProfile:
         assert shown.status_code == 200
         assert list(shown.json()) == [
             "id", "email", "username", "full_name", "avatar_url", "bio", "phone", "role",
-        ]  # fmt: skip
+        ]  # read as a table # fmt: skip
         assert shown.json() == {
             "id": await id_of(eve),
             "email": "eve.long@example.org",
@@ -202,7 +202,7 @@ class TestNotifications:
 
         assert await listed(ivy) == {
             "notifications": [], "total": 0, "unread_count": 0, "page": 1, "limit": 10,
-        }  # fmt: skip
+        }  # read as a table # fmt: skip
 
     async def test_newest_first_in_the_contracts_shape(self, told: User) -> None:
         body = await listed(told)

@@ -70,7 +70,7 @@ CONTRACT = {  # contract 2 to 6 and 9, as far as it is built
     "/api/user/tutor_request", "/api/admin/users", "/api/admin/users/{}", "/api/admin/models",
     "/api/admin/knowledge", "/api/admin/user-action-logs", "/api/admin/tutor_requests",
     "/api/admin/tutor_requests/{}/approve", "/api/admin/tutor_requests/{}/reject",
-}  # fmt: skip
+}  # read as a table # fmt: skip
 
 
 def test_what_the_contract_names_for_accounts_is_there_and_the_rest_is_written_down(home: House) -> None:

@@ -282,7 +282,7 @@ async def test_an_unknown_account_has_nothing_to_be_erased(house: Cellar) -> Non
     payload = {
         "user_id": UserId(99), "email": ANN, "deleted_at": "2026-01-01T00:00:00+00:00",
         "replies": [], "done": {},
-    }  # fmt: skip
+    }  # read as a table # fmt: skip
     await house.erase(payload)
     assert house.receipts == []
 

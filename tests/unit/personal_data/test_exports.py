@@ -193,7 +193,7 @@ class TestMaking:
         assert json.loads(files["messages.json"]) == bureau.records.kept[RecordKind.MESSAGE]
         assert [file["archived_as"] for file in json.loads(files["files.json"])] == [
             "files/Notes.txt", "files/notes-2.TXT", None,
-        ]  # fmt: skip
+        ]  # read as a table # fmt: skip
         for name in ("chat_sessions", "notifications", "tutor_requests", "safeguards", "actions"):
             assert json.loads(files[f"{name}.json"]) == []
 
