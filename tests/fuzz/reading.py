@@ -70,7 +70,7 @@ async def by_us(pieces: Sequence[bytes]) -> Outcome:
             pass
         try:
             await connection.answer()
-            while (part := await connection.piece()) is not None:
+            async for part in connection:
                 body += part
             refused = False
         except (httpx.RemoteProtocolError, httpx.ReadError):

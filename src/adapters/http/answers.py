@@ -1,8 +1,8 @@
 """Reading what upstreams answer, whole or as a stream of events, always bounded in size and time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import cast
 
@@ -43,48 +43,59 @@ async def status_of(client: httpx.AsyncClient, request: httpx.Request, *, within
     return response.status_code
 
 
+class EventBatches:
+    """The data of a stream's events, together what arrived together, until the stream ends."""
+
+    def __init__(self, response: httpx.Response, idle_s: float, deadline: float) -> None:
+        self._idle_s = idle_s
+        self._deadline = deadline
+        self._now = asyncio.get_running_loop().time
+        # The stream itself: nothing is compressed, so aiter_raw would only be one more layer on the hot path.
+        self._pieces = aiter(cast(httpx.AsyncByteStream, response.stream))
+        self._parser = EventData()
+        self._size = 0
+        self._heard = self._now()
+
+    async def next(self) -> list[bytes]:
+        """Never empty but at the end. Raises what httpx raises, TimeoutError (no event for `idle_s`, no end
+        in time), and BadAnswer (too large)."""
+        # after the reader took the last: his slowness is not the upstream's
+        now = self._heard = self._now()
+        while True:
+            until = min(self._heard + self._idle_s, self._deadline)
+            if until <= now:  # a timeout scope would let a flood through: it never waits
+                raise TimeoutError
+            try:
+                if now == self._heard and until < self._deadline:  # the transport's own timeout costs less
+                    piece = await self._pieces.__anext__()
+                else:
+                    async with asyncio.timeout_at(until):
+                        piece = await self._pieces.__anext__()
+            except StopAsyncIteration:
+                return self._parser.end()
+            self._size += len(piece)
+            if self._size > STREAM_MAX:
+                raise BadAnswer("oversized stream")
+            if batch := self._parser.feed(piece):
+                return batch
+            now = self._now()
+
+
+@asynccontextmanager
 async def events(
     client: httpx.AsyncClient, request: httpx.Request, *, idle_s: float, total_s: float
-) -> AsyncGenerator[list[bytes]]:
-    """The data of a stream's events, together what arrived together, until the stream or the reader ends it.
+) -> AsyncIterator[EventBatches]:
+    """The events of the answer, as long as the context lasts; its end closes the connection.
 
-    Closing the generator closes the connection. Raises what httpx raises, TimeoutError (no event for
-    `idle_s`, no end after `total_s`), Busy, and BadAnswer (not a stream of events, or too large). The
-    request's own read timeout must be `idle_s`.
+    Raises what httpx raises, TimeoutError (no end after `total_s`), Busy, and BadAnswer (not a stream of
+    events). The request's own read timeout must be `idle_s`.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + total_s
+    deadline = asyncio.get_running_loop().time() + total_s
     async with asyncio.timeout_at(deadline):
         response = await client.send(request, stream=True)
     try:
         require_events(response)
-        parser, size = EventData(), 0
-        # The stream itself: nothing is compressed, so aiter_raw would only be one more layer on the hot path.
-        stream = cast(httpx.AsyncByteStream, response.stream)
-        async with aclosing(cast(AsyncGenerator[bytes], aiter(stream))) as pieces:
-            now = heard = loop.time()
-            while True:
-                until = min(heard + idle_s, deadline)
-                if until <= now:  # a timeout scope would let a flood through: it never waits
-                    raise TimeoutError
-                if now == heard and until < deadline:  # the transport's own timeout does, and costs less
-                    piece = await anext(pieces, None)
-                else:
-                    async with asyncio.timeout_at(until):
-                        piece = await anext(pieces, None)
-                if piece is None:
-                    break
-                size += len(piece)
-                if size > STREAM_MAX:
-                    raise BadAnswer("oversized stream")
-                batch = parser.feed(piece)
-                if batch:
-                    yield batch
-                now = loop.time()
-                if batch:
-                    heard = now  # after the reader took it: his slowness is not the upstream's
-        if batch := parser.end():
-            yield batch
+        yield EventBatches(response, idle_s, deadline)
     finally:
         await response.aclose()
 

@@ -63,17 +63,24 @@ class Connection(asyncio.Protocol):
             raise httpx.ReadTimeout("no answer in time") from error
         return self.head
 
-    async def piece(self) -> bytes | None:
-        """All of the body that has come since; waits at most the idle time for more. None: it was all."""
+    def __aiter__(self) -> "Connection":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """All of the body that has come since; waits at most the idle time for more."""
         while not self._ready:
             if self._error:
                 raise self._error
             if self._ended:
-                return None
+                raise StopAsyncIteration
             self._since = self._loop.time()
             if self._alarm is None and self._idle_s is not None:
                 self._alarm = self._loop.call_at(self._since + self._idle_s, self._look)
-            await self._wake_up()
+            self._waiter = self._loop.create_future()
+            try:  # not through `_wake_up`: this is the hot path
+                await self._waiter
+            finally:
+                self._waiter = None
         piece = self._ready[0] if len(self._ready) == 1 else b"".join(self._ready)
         self._ready.clear()
         self._size = 0

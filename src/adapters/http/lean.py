@@ -1,7 +1,7 @@
 """A transport under httpx for streams of many small pieces: a socket, h11 for the head, and little else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 
 import httpx
@@ -86,18 +86,15 @@ class _Body(httpx.AsyncByteStream):
     """The pieces of a body as they come. Closing it, at any time, closes the connection."""
 
     def __init__(self, connection: Connection, close: Callable[[], None]) -> None:
-        self._piece = connection.piece
+        self._connection = connection
         self._close = close
 
     @override
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
-    async def __anext__(self) -> bytes:
-        piece = await self._piece()
-        if piece is None:
-            raise StopAsyncIteration
-        return piece
+    def __anext__(self) -> Awaitable[bytes]:
+        return anext(self._connection)
 
     @override
     async def aclose(self) -> None:

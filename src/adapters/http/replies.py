@@ -1,7 +1,7 @@
 """What the two model protocols share: a reply read from a stream of events, bounded and in our own errors."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -78,8 +78,8 @@ async def reply(
     a flood of single letters is no flood of pieces."""
     listening = _Listening(read)
     with model_errors():
-        async with aclosing(events(client, await ask(), idle_s=idle_s, total_s=total_s)) as batches:
-            async for batch in batches:
+        async with events(client, await ask(), idle_s=idle_s, total_s=total_s) as batches:
+            while batch := await batches.next():
                 if text := listening.text_of(batch):
                     yield text
                 if listening.failed:

@@ -1,6 +1,7 @@
 """Who answers where (`chat:run:{session}`), and copies of running replies (`chat:events:{message}`)."""
 
 import json
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,7 +145,7 @@ class RedisRuns(Runs):
 class RedisReplyLogs(ReplyLogs):
     """An entry of a stream holds the frames of one batch; its id is the number of the last one, so that a
     place in the reply is a place in the stream. The entry that ends a reply has the greatest id of all:
-    behind it Redis takes no other."""
+    behind it Redis takes no other. Frames resemble each other: compressed they take a fifth."""
 
     redis: Redis
 
@@ -155,11 +156,14 @@ class RedisReplyLogs(ReplyLogs):
                 for batch in batches:
                     _add(pipe, batch)
                 results = await pipe.execute(raise_on_error=False)
-            return {
-                batch.message
-                for batch, (added, _) in zip(batches, _pairs(results), strict=True)
-                if not _is_there(added)
-            }
+            added = iter(results)
+            gone = set()
+            for batch in batches:
+                if not _is_there(next(added)):
+                    gone.add(batch.message)
+                if batch.first == 1:
+                    next(added)  # of its expiry
+            return gone
 
     @override
     async def read(self, message: MessageId, after: int = 0) -> Sequence[bytes]:
@@ -217,13 +221,10 @@ def _ends(message: MessageId) -> str:
 
 def _add(pipe: Any, batch: Batch) -> None:
     key, begins = _events(batch.message), batch.first == 1
-    fields = {"n": batch.first, "e": SEPARATOR.join(batch.frames)}
+    fields = {"n": batch.first, "e": zlib.compress(SEPARATOR.join(batch.frames), 1)}
     pipe.xadd(key, fields, id=f"{END if batch.ends else batch.last}-0", nomkstream=not begins)
-    pipe.expire(key, EVENTS_LIFE_S, nx=True)
-
-
-def _pairs(results: Sequence[Any]) -> Sequence[tuple[Any, Any]]:
-    return list(zip(results[::2], results[1::2], strict=True))
+    if begins:
+        pipe.expire(key, EVENTS_LIFE_S, nx=True)
 
 
 def _is_there(added: Any) -> bool:
@@ -239,7 +240,7 @@ def _frames(entries: Any, after: int) -> list[bytes]:
     fresh: list[bytes] = []
     seen = after
     for _, fields in entries:
-        for n, frame in enumerate(fields[b"e"].split(SEPARATOR), int(fields[b"n"])):
+        for n, frame in enumerate(zlib.decompress(fields[b"e"]).split(SEPARATOR), int(fields[b"n"])):
             if n > seen + 1:
                 return fresh
             if n == seen + 1:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from typing_extensions import override
@@ -76,12 +75,9 @@ class Answer(Answers):
         consulted = await self._consult(question)
         if consulted.instead is not None:
             telling.answered_by_fallback = self.upstreams.remember
-            yield consulted.instead
-            return
+            return _saying(consulted.instead)
         telling.cite(_sources(consulted.hits))
-        async with aclosing(self._speak(question, context, consulted.hits, telling)) as pieces:
-            async for piece in pieces:
-                yield piece
+        return self._answered(question, context, consulted.hits, telling)
 
     async def _context(self, question: Question) -> Context:
         """What was said before, where somebody may be asked who has not heard it."""
@@ -103,20 +99,15 @@ class Answer(Answers):
         chores = ((JobKind.TITLE_SESSION, title), (JobKind.SUMMARISE_SESSION, summary))
         return {kind for kind, wanted in chores if wanted}
 
-    async def _speak(
+    def _answered(
         self, question: Question, context: Context, hits: Sequence[Hit], telling: Telling
     ) -> AsyncGenerator[str]:
         if hits and not self.upstreams.all:
-            yield extractive_answer(question.text, hits) or NOT_ANSWERED
-            return
+            return _saying(extractive_answer(question.text, hits) or NOT_ANSWERED)
         prompt = self._prompt(question, context, hits)
         fresh = question.memory_is_fresh
         pieces = self.upstreams.stream(prompt, telling, memory_is_fresh=fresh)
-        if hits and self.strict:
-            pieces = grounded(pieces, question.text, hits)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
+        return grounded(pieces, question.text, hits) if hits and self.strict else pieces
 
     def _prompt(self, question: Question, context: Context, hits: Sequence[Hit]) -> Prompt:
         nonce = secrets.token_hex(8)
@@ -177,6 +168,10 @@ class Answer(Answers):
         names = await self.reading.original_names(question.user, [hit.filename for hit in hits])
         named = [(hit, names.get(hit.filename, hit.filename)) for hit in hits]
         return [replace(hit, filename=name) for hit, name in named if name is not None]
+
+
+async def _saying(text: str) -> AsyncGenerator[str]:
+    yield text
 
 
 def _sources(hits: Sequence[Hit]) -> list[Source]:

@@ -24,6 +24,7 @@ DOUBT_S = 2.0  # after so long without news we ask the database whether it is ov
 @dataclass(eq=False, slots=True)
 class _Followed:
     feed: Feed
+    log: list[bytes]  # the feed's
     reader: UserId
     listeners: int = 0
     heard_at: float = 0.0
@@ -51,7 +52,7 @@ class Elsewhere:
         one = self._followed.get(message)
         if one is None:
             feed = Feed(session, message, log, spoken=events.speaks(log))
-            one = self._followed[message] = _Followed(feed, reader, heard_at=_now())
+            one = self._followed[message] = _Followed(feed, log, reader, heard_at=_now())
             self._wanted.set()
             self._say_at = 0.0
         one.listeners += 1
@@ -87,7 +88,7 @@ class Elsewhere:
         for message, fresh in news.items():
             one = going_on[message]
             one.heard_at = _now()
-            one.feed.log += fresh
+            one.log += fresh
             one.feed.spoken = one.feed.spoken or events.speaks(fresh)
             if events.is_over(fresh):
                 await self._end(one)
@@ -102,7 +103,7 @@ class Elsewhere:
             one.heard_at = _now()
             stored = await self.reading.reply(one.reader, message)
             if stored is None or stored.state is not MessageState.STREAMING:
-                one.feed.log += remains(one.feed.message, stored, one.feed.session, one.feed.log)
+                one.log += remains(one.feed.message, stored, one.feed.session, one.feed.log)
                 await self._end(one)
 
     async def _end(self, one: _Followed) -> None:

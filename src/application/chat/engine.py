@@ -29,6 +29,7 @@ from domain.user import UserId
 log = logging.getLogger(__name__)
 
 TICK_S, FOLLOWED_TICK_S = 0.25, 0.05  # what a crash can lose of an answer; while somebody elsewhere reads it
+COPIED_AT_ONCE = 16  # replies in one round trip
 LOOK_S = 1.0  # how often we ask whether our sessions are still ours, and whether anybody reads
 
 
@@ -47,8 +48,9 @@ class Question:
 
 
 class Answers(Protocol):
-    def __call__(self, question: Question, telling: Telling) -> AsyncGenerator[str]:
-        """The answer piece by piece. Raises the refusals of LanguageModel."""
+    async def __call__(self, question: Question, telling: Telling) -> AsyncGenerator[str]:
+        """The answer, to be read piece by piece; no model is asked before the first is wanted. Both raise the
+        refusals of LanguageModel."""
         ...
 
 
@@ -87,6 +89,7 @@ class Replies:
     def open(self) -> None:
         self._rounds = [
             asyncio.create_task(kept_going("mirror", self._copy_on)),
+            asyncio.create_task(kept_going("mirror of the followed", self._copy_followed)),
             asyncio.create_task(kept_going("rounds", self._look_on)),
         ]
 
@@ -171,7 +174,7 @@ class Replies:
         running.started = True
         try:
             try:
-                async with aclosing(self._answers(question, running.telling)) as pieces:
+                async with aclosing(await self._answers(question, running.telling)) as pieces:
                     async for piece in pieces:
                         reply.say(piece)
                         if not feed.spoken:
@@ -237,19 +240,25 @@ class Replies:
             del self._running[reply.message]
 
     async def _copy_on(self) -> None:
-        """What is followed elsewhere is copied often, the rest now and then."""
-        due = 0.0
+        """Every reply once in a tick, a few at a time: hundreds at once would hold up everybody's tokens."""
         while True:
             now = time.monotonic()
-            followed = [r for r in self._running.values() if r.followed_until > now]
-            with suppress(StorageUnavailable):  # tried again with the next tick
-                if now >= due:
-                    due = now + self._tick_s
-                    await self._mirror.copy(list(self._running.values()))
-                    await self._release_late()
-                elif followed:
-                    await self._mirror.copy(followed)
-            await asyncio.sleep(self._followed_tick_s if followed else self._tick_s)
+            due = [r for r in self._running.values() if r.followed_until <= now]
+            few = [due[start : start + COPIED_AT_ONCE] for start in range(0, len(due), COPIED_AT_ONCE)]
+            for replies in few or [[]]:
+                with suppress(StorageUnavailable):  # tried again with the next tick
+                    await self._mirror.copy(replies)
+                await asyncio.sleep(self._tick_s / max(1, len(few)))
+            with suppress(StorageUnavailable):
+                await self._release_late()
+
+    async def _copy_followed(self) -> None:
+        """What is followed elsewhere is copied more often."""
+        while True:
+            await asyncio.sleep(self._followed_tick_s)
+            now = time.monotonic()
+            with suppress(StorageUnavailable):
+                await self._mirror.copy([r for r in self._running.values() if r.followed_until > now])
 
     async def _look_on(self) -> None:
         while True:

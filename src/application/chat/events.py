@@ -1,10 +1,12 @@
-"""What a reader of a reply is told (contract 10): each event as the bytes of its frame, ready to be sent.
+"""What a reader of a reply is told (contract 10).
 
-JSON is compact, ASCII-escaped, on one line, `status` first. Chunks are built by hand: they are the hot path.
+An event is its JSON: compact, ASCII-escaped, on one line, `status` first; that of a chunk is its text alone,
+as a JSON string, for there are so many. A frame is an event as it goes over the wire, numbered. Frames
+of chunks are built by hand: they are the hot path.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -14,13 +16,14 @@ from domain.conversation import MessageId, SessionId, Source
 from domain.errors import DomainError, ShuttingDown, StorageUnavailable
 
 CHUNK_EVENT_MAX = 1200  # bytes of a whole chunk event, its frame included
-_CHUNK_HEAD, _CHUNK_TAIL = b'{"status":"streaming","chunk":', b"}"
+_CHUNK_HEAD = b'{"status":"streaming","chunk":'
 _SOURCES_HEAD = b'{"status":"sources"'
 _ERROR_HEAD = b'{"status":"error"'
 _COMPLETE_HEAD = b'{"status":"complete"'
 _TEXT_MAX = CHUNK_EVENT_MAX - 80  # the rest holds the head, the tail and the longest possible id
 _ESCAPED_MAX = 12  # bytes one code point can take: a surrogate pair, escaped
 _DATA, _END = b"\ndata: ", b"\n\n"
+_QUOTE = ord('"')
 
 _REFUSALS: dict[str, type[DomainError]] = {
     refusal.event: refusal
@@ -38,6 +41,8 @@ _REFUSALS: dict[str, type[DomainError]] = {
 
 def frame(message: MessageId, n: int, event: bytes) -> bytes:
     """The n-th event of a reply as it goes over the wire."""
+    if is_chunk(event):
+        return b'id: %d-%d\ndata: {"status":"streaming","chunk":%b}\n\n' % (message, n, event)
     return b"id: %d-%d\ndata: %b\n\n" % (message, n, event)
 
 
@@ -46,16 +51,18 @@ def frames(message: MessageId, after: int, *events: bytes) -> list[bytes]:
     return [frame(message, n, event) for n, event in enumerate(events, after + 1)]
 
 
-def chunks(text: str) -> Iterator[bytes]:
+def chunks(text: str) -> list[bytes]:
     """The text as one or more chunk events, cut between code points so that none is too large."""
     escaped = encode_basestring_ascii(text)
     if len(escaped) <= _TEXT_MAX:
-        yield _CHUNK_HEAD + escaped.encode() + _CHUNK_TAIL
-        return
+        return [escaped.encode()]
     size = _TEXT_MAX // _ESCAPED_MAX
-    for start in range(0, len(text), size):
-        part = encode_basestring_ascii(text[start : start + size])
-        yield _CHUNK_HEAD + part.encode() + _CHUNK_TAIL
+    starts = range(0, len(text), size)
+    return [encode_basestring_ascii(text[start : start + size]).encode() for start in starts]
+
+
+def is_chunk(event: bytes) -> bool:
+    return event[0] == _QUOTE
 
 
 def sources(cited: Sequence[Source]) -> bytes:

@@ -5,7 +5,7 @@ and costs no more than its place."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from domain.conversation import MessageId, SessionId
@@ -16,12 +16,12 @@ AT_ONCE = 256  # events in one piece: a reader far behind must not cost a copy o
 
 @dataclass(eq=False, slots=True)
 class Feed:
-    """`log` holds the events from the first one on, each a frame ready to be sent (contract 10.1); it is only
-    ever appended to. `over`: nothing will be added any more. `failure`: it ended so, without a word."""
+    """`log` gives the events from the first one on, each a frame ready to be sent (contract 10.1); it only
+    ever grows. `over`: nothing will be added any more. `failure`: it ended so, without a word."""
 
     session: SessionId
     message: MessageId
-    log: list[bytes] = field(default_factory=list)
+    log: Sequence[bytes] = ()
     spoken: bool = False  # the first piece of the answer is in the log
     over: bool = False
     failure: DomainError | None = None

@@ -66,7 +66,7 @@ class FollowReply:
                     yield Place(feed, after or 0)
                     return
             stored = await self.reading.reply(user, message) or stored
-            log = feed.log
+            log = list(feed.log)
         yield await self._ended(message, stored, log, after)
 
     async def _has_reached(self, feed: Feed, place: int) -> bool:

@@ -20,7 +20,7 @@ def remains(
         return events.frames(message, len(told), events.finished(), end)
     rest: list[bytes] = []
     if stored.content.startswith(said):
-        rest = list(events.chunks(stored.content[len(said) :])) if len(said) < len(stored.content) else []
+        rest = events.chunks(stored.content[len(said) :]) if len(said) < len(stored.content) else []
     return events.frames(message, len(told), *rest, *_end(message, stored))
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from application.chat import events
+from application.chat.log import Log
 from domain.conversation import MessageId, MessageState, SessionId, Source
 from domain.errors import DomainError
 from domain.text import storable
@@ -32,19 +33,19 @@ class ReplyHasEnded(Exception):
 
 @dataclass(eq=False, slots=True)
 class Reply:
-    """The log of one reply: the frames of its events in order, the n-th numbered n. Only ever appended to.
-
-    A terminal event is written exactly once, whoever tries."""
+    """A terminal event is written exactly once, whoever tries."""
 
     session: SessionId
     message: MessageId
     state: ReplyState = ReplyState.ASKED
-    log: list[bytes] = field(default_factory=list)
+    log: Log = field(init=False)
     failure: DomainError | None = None
     sources: list[dict[str, object]] | None = None
-    _pieces: list[str] = field(default_factory=list)
     _stored: str | None = None  # where that is not what was said
     _half: str = ""  # the first half of a surrogate pair that a model sent in two pieces
+
+    def __post_init__(self) -> None:
+        self.log = Log(self.message)
 
     @property
     def ended(self) -> bool:
@@ -52,14 +53,14 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """What was said so far: the chunks of the log, concatenated."""
-        return "".join(self._pieces)
+        """What was said so far."""
+        return self.log.text
 
     def cite(self, cited: Sequence[Source]) -> None:
         """Say which passages the answer will rest on; once, before the first word."""
         if cited and self.state is ReplyState.ASKED and self.sources is None:
             self.sources = [asdict(source) for source in cited]
-            self._tell(events.sources(cited))
+            self.log.append(events.sources(cited))
 
     def say(self, piece: str) -> None:
         if self.ended:
@@ -67,9 +68,8 @@ class Reply:
         piece = self._whole(piece)
         if piece:
             self.state = ReplyState.ANSWERING
-            self._pieces.append(piece)
             for chunk in events.chunks(piece):
-                self._tell(chunk)
+                self.log.append(chunk)
 
     def stored_as(self, text: str) -> None:
         """Another has stored it with this text, which counts from now on."""
@@ -94,12 +94,9 @@ class Reply:
             return
         self.state = state
         interrupted = state is not ReplyState.COMPLETE
-        self._tell(farewell)
+        self.log.append(farewell)
         text = self.text if self._stored is None else self._stored
-        self._tell(events.complete(self.session, self.message, text, interrupted=interrupted))
-
-    def _tell(self, event: bytes) -> None:
-        self.log.append(events.frame(self.message, len(self.log) + 1, event))
+        self.log.append(events.complete(self.session, self.message, text, interrupted=interrupted))
 
     def _whole(self, piece: str) -> str:
         """The piece as storable text; a surrogate pair split over two pieces is put together again."""

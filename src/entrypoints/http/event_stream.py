@@ -15,7 +15,7 @@ from application.chat.feed import Reader
 from application.ports.credentials import Claims
 from application.ports.metrics import ReplyMetrics
 from application.tasks import ended
-from entrypoints.http.edge import wants_head
+from entrypoints.http.edge import WIRE, wants_head
 
 HEARTBEAT = b": ping\n\n"
 REVOCATION_CHECK_S = 20.0
@@ -103,6 +103,7 @@ class EventStream(ASGIResponse):
         self.reader = reader
         self.held = held
         self.metrics = metrics
+        self._wire: Send
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,6 +111,7 @@ class EventStream(ASGIResponse):
             self.headers["connection"] = "keep-alive"
         if wants_head(scope):
             self.reader.quit()
+        self._wire = scope["state"].get(WIRE, send)
         async with self.held:
             await super().__call__(scope, receive, send)
 
@@ -118,7 +120,7 @@ class EventStream(ASGIResponse):
         sending = asyncio.current_task()
         self.reader.leave = sending.cancel if sending is not None else None
         try:
-            await self._tell(send)
+            await self._tell(self._wire)
         except asyncio.CancelledError:
             if not self.reader.dropped or sending is None:
                 raise

@@ -60,6 +60,9 @@ class SaysWhatTheModelSays(Answers):
         telling.cite(self.cites)
         if self.tells is not None:
             self.tells(telling)
+        return self._answered(question)
+
+    async def _answered(self, question: Question) -> AsyncGenerator[str]:
         prompt = Prompt(user=question.user, memory=question.memory, system="", input=question.text)
         stream = self.model.stream(prompt)
         try:

@@ -132,7 +132,7 @@ class Library:
         answer = replace(answer, **changed)  # type: ignore[arg-type]  # any field
         question = a_question(text, use_documents=use, memory_is_fresh=memory_is_fresh)
         answered = Answered(self.model)
-        async with aclosing(answer(question, answered.telling)) as pieces:
+        async with aclosing(await answer(question, answered.telling)) as pieces:
             async for piece in pieces:
                 answered.text += piece
         return answered
@@ -411,7 +411,7 @@ class TestModel:
             context=Budget(turns=1000),
         )
         telling = Telling(lambda sources: None, time.monotonic)
-        async with aclosing(answer(a_question(ASKS), telling)) as pieces:
+        async with aclosing(await answer(a_question(ASKS), telling)) as pieces:
             await anext(pieces)
         assert model.speaking == 0
 

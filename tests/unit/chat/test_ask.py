@@ -288,7 +288,7 @@ class TestTurn:
                 with pytest.raises(ReplyInProgress):
                     await worker.ask(ann, "Two?", session)
                 room.model.release()
-                assert await reading == first.reply.log
+                assert await reading == first.reply.log[:]
             assert first.reply.state is ReplyState.COMPLETE
 
     async def test_an_outage_of_the_calls_waits_for_nobody(

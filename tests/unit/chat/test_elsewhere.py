@@ -52,8 +52,8 @@ class TestFeed:
             ]
             await asyncio.sleep(TICK_S)
             room.model.release()
-            log = running.reply.log
-            assert await asyncio.gather(*reading) == [log, log[2:], log, log[2:]]
+            heard, log = await asyncio.gather(*reading), running.reply.log
+            assert heard == [log[:], log[2:], log[:], log[2:]]
 
     async def test_outlives_who_came_first(
         self, room: Room, theirs: Worker, ann: UserId, running: RunningReply
@@ -72,7 +72,7 @@ class TestFeed:
         async with theirs.follow(ann, running.reply.message, None) as place:
             reading = await listening(place.feed, 2)
             room.model.release()
-            assert await reading == running.reply.log
+            assert await reading == running.reply.log[:]
             assert place.feed.over
             assert place.feed.failure is None
         assert (running.reply.message, len(running.reply.log)) in room.logs.ends
@@ -133,7 +133,7 @@ class TestTheOwner:
             await asyncio.sleep(15 * TICK_S)  # longer than its silence makes us doubt
             assert not reading.done()
             room.model.release()
-            assert await reading == running.reply.log
+            assert await reading == running.reply.log[:]
 
 
 class TestFaults:
@@ -145,10 +145,10 @@ class TestFaults:
             room.logs.flush()
             running.reply.say("more")
             running.feed.news()
-            await until(lambda: place.feed.log == running.reply.log)
+            await until(lambda: place.feed.log == running.reply.log[:])
             room.logs.flush()
             room.model.release()
-            assert await reading == running.reply.log
+            assert await reading == running.reply.log[:]
 
     async def test_an_outage_is_waited_out(
         self, room: Room, theirs: Worker, ann: UserId, running: RunningReply
@@ -160,7 +160,7 @@ class TestFaults:
             assert not reading.done()
             room.logs.down = room.calls.down = room.database.down = False
             room.model.release()
-            assert await reading == running.reply.log
+            assert await reading == running.reply.log[:]
 
     async def test_an_outage_of_the_calls_alone_stops_nobody_from_hearing(
         self, room: Room, theirs: Worker, ann: UserId, running: RunningReply
@@ -169,7 +169,7 @@ class TestFaults:
         async with theirs.follow(ann, running.reply.message, None) as place:
             reading = await listening(place.feed, 2)
             room.model.release()
-            assert await reading == running.reply.log
+            assert await reading == running.reply.log[:]
 
     async def test_an_end_that_was_never_copied_is_found_in_the_database(
         self, room: Room, theirs: Worker, ann: UserId, running: RunningReply

@@ -34,9 +34,11 @@ class TestFrames:
 class TestBytes:
     def test_of_a_chunk(self) -> None:
         text = 'Zwölf "Äpfel"\n\u2028\U0001f393\x7f'
-        assert list(events.chunks(text)) == [
-            b'{"status":"streaming","chunk":"Zw\\u00f6lf \\"\\u00c4pfel\\"\\n\\u2028\\ud83c\\udf93\\u007f"}'
-        ]
+        (chunk,) = events.chunks(text)
+        assert events.frame(MessageId(9), 4, chunk) == (
+            b'id: 9-4\ndata: {"status":"streaming",'
+            b'"chunk":"Zw\\u00f6lf \\"\\u00c4pfel\\"\\n\\u2028\\ud83c\\udf93\\u007f"}\n\n'
+        )
 
     def test_of_the_sources(self) -> None:
         cited = [Source(1, "文.pdf", 3, 0.5, "a b"), Source(2, "n.txt", None, None, "")]
@@ -88,20 +90,20 @@ class TestChunks:
     @example("\U0001f393" * 5000)
     @example("\\" * 3000)
     def test_say_the_text_in_small_whole_ascii_events(self, text: str) -> None:
-        made = list(events.chunks(text))
-        chunks = [json.loads(event)["chunk"] for event in made]
+        made = events.chunks(text)
+        chunks = [json.loads(event) for event in made]
         assert "".join(chunks) == text
         for event, chunk in zip(made, chunks, strict=True):
             assert chunk
             assert chunk.encode()  # no half of a surrogate pair
             assert event.isascii()
             assert b"\n" not in event
-            assert event.startswith(b'{"status":"streaming","chunk":"')
+            assert b'\ndata: {"status":"streaming","chunk":"' in frame(event)
             assert len(frame(event)) <= events.CHUNK_EVENT_MAX
 
     def test_a_long_piece_becomes_several(self) -> None:
-        assert len(list(events.chunks("x" * 1118))) == 1
-        assert len(list(events.chunks("x" * 1119))) > 1
+        assert len(events.chunks("x" * 1118)) == 1
+        assert len(events.chunks("x" * 1119)) > 1
 
 
 class TestSaid:

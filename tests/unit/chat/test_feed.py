@@ -19,10 +19,11 @@ ANN, BEN = UserId(7), UserId(8)
 
 @pytest.fixture
 def feed() -> Feed:
-    return Feed(SessionId(1), MessageId(2))
+    return Feed(SessionId(1), MessageId(2), [])
 
 
 def say(feed: Feed, event: str, *, spoken: bool = True) -> None:
+    assert isinstance(feed.log, list)
     feed.log.append(f"{event}\n\n".encode())
     feed.spoken = spoken
     feed.news()

@@ -71,7 +71,7 @@ class TestALiveReply:
             assert not begun.done()
             room.model.release()
             assert await begun
-            assert await reading == running.reply.log
+            assert await reading == running.reply.log[:]
 
     async def test_that_fails_before_its_first_word_is_a_refusal_elsewhere_too(
         self, room: Room, worker: Worker, theirs: Worker, ann: UserId
@@ -90,7 +90,7 @@ class TestALiveReply:
         running = await worker.ask(ann, "What?")
         room.cluster.latency = 0.1  # it takes a moment to tidy up
         await until(lambda: running.feed.over)
-        log = running.reply.log
+        log = running.reply.log[:]
         with pytest.raises(NothingLeft):
             await visit(worker, ann, running.reply.message, len(log))
         assert await visit(worker, ann, running.reply.message, 2) == log[2:]
@@ -102,7 +102,7 @@ class TestAFinishedReply:
         self, room: Room, worker: Worker, theirs: Worker, ann: UserId
     ) -> None:
         running = await ended(await worker.ask(ann, "What?"))
-        log, message = running.reply.log, running.reply.message
+        log, message = running.reply.log[:], running.reply.message
         for reader in (worker, theirs):
             assert await visit(reader, ann, message) == log
             for after in range(len(log)):
@@ -116,7 +116,7 @@ class TestAFinishedReply:
     ) -> None:
         room.model.fails_with, room.model.fails_after = ModelFailed(), 2
         running = await ended(await worker.ask(ann, "What?"))
-        assert await visit(theirs, ann, running.reply.message) == running.reply.log
+        assert await visit(theirs, ann, running.reply.message) == running.reply.log[:]
         with pytest.raises(NothingLeft):
             await visit(theirs, ann, running.reply.message, len(running.reply.log))
 
@@ -138,10 +138,10 @@ class TestAFinishedReply:
         room.database.failing_commits = 4
         await ended(running)
         assert room.message(running.reply.message).state is MessageState.STREAMING
-        assert await visit(theirs, ann, running.reply.message) == running.reply.log
+        assert await visit(theirs, ann, running.reply.message) == running.reply.log[:]
         await theirs.settle_abandoned()
         assert await theirs.settle_abandoned() == 1
-        assert await visit(theirs, ann, running.reply.message) == running.reply.log
+        assert await visit(theirs, ann, running.reply.message) == running.reply.log[:]
         assert room.message(running.reply.message).content == "Hello, world."
 
 
@@ -324,7 +324,7 @@ class TestFaults:
         await theirs.replies.drain(0)
         with pytest.raises(ShuttingDown):
             await visit(theirs, ann, running.reply.message)
-        assert await visit(theirs, ann, done.reply.message) == done.reply.log
+        assert await visit(theirs, ann, done.reply.message) == done.reply.log[:]
         room.model.release()
         await ended(running)
 
@@ -337,7 +337,7 @@ class TestFaults:
         reading = asyncio.create_task(visit(worker, ann, running.reply.message))  # here nothing is missing
         await asyncio.sleep(TICK_S)
         room.model.release()
-        assert await reading == running.reply.log
+        assert await reading == running.reply.log[:]
 
     async def test_an_end_that_cannot_be_noted_is_told_anyhow(
         self, room: Room, worker: Worker, ann: UserId

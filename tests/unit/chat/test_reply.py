@@ -131,7 +131,7 @@ def test_however_a_text_is_cut_into_pieces_the_same_is_said(text: str, data: st.
 def test_an_empty_piece_is_no_answer() -> None:
     reply = a_reply()
     reply.say("")
-    assert (reply.state, reply.log) == (ReplyState.ASKED, [])
+    assert (reply.state, reply.log[:]) == (ReplyState.ASKED, [])
 
 
 def test_nothing_is_cited_after_the_first_word() -> None:

@@ -168,7 +168,7 @@ async def test_every_reader_hears_every_event_once(what: list[tuple[str, int, in
         assert running.reply.text == house.generated + "the end"
         assert house.room.message(running.reply.message).content == running.reply.text
         for listener in house.listeners:
-            assert listener.heard == running.reply.log
+            assert listener.heard == running.reply.log[:]
             for worker in house.workers:
                 try:
                     async with worker.follow(listener.user, running.reply.message, len(listener.heard)):
