@@ -15,12 +15,13 @@ class DataFileDamaged(Exception):
 
 
 def packaged_file(package: str, name: str) -> Path:
-    """Where an installed package keeps a data file. Raises DataFileMissing."""
+    """Where an installed package keeps a data file; where several have its name, add the folder: "a/b.onnx".
+    Raises DataFileMissing."""
     try:
         files = distribution(package).files or ()
     except PackageNotFoundError as error:
         raise DataFileMissing(f"{package} is not installed") from error
-    found = [Path(str(file.locate())) for file in files if file.name == name]
+    found = [Path(str(file.locate())) for file in files if file.match(name)]
     if not found or not found[0].is_file():
         raise DataFileMissing(f"{package} carries no {name}")
     return found[0]

@@ -63,6 +63,7 @@ class ChatSession:
     memory_is_fresh: bool = False  # nothing was heard under the key yet although there were turns
     summary: str | None = None  # of the current branch, up to and with the message `summary_upto`
     summary_upto: MessageId | None = None
+    heard: str | None = None  # the last words of the newest answer that the student let the avatar say
 
     def check_owner(self, user: UserId) -> None:
         if self.owner != user:
@@ -98,6 +99,7 @@ class Message:
     sources: list[dict[str, object]] | None = None
     version_of: MessageId | None = None  # the first version; None: it is the first itself
     superseded_by: MessageId | None = None
+    spoken_upto: int | None = None  # characters that an avatar took to say; that were heard, where one cut in
 
     @property
     def root(self) -> MessageId:

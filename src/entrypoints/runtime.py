@@ -26,6 +26,8 @@ class Runtime:
     redis_url: str | None = None  # of the embedded Redis
     llm_url: str | None = None  # of the embedded model server, None when there is no model file
     llm_api_key: str | None = None
+    avatars_url: str | None = None  # of the embedded Avatar Manager
+    avatars_secret: str | None = None  # for it and for the instances it starts
 
 
 def runtime_file(data_dir: Path) -> Path:
@@ -62,7 +64,7 @@ def read_runtime(data_dir: Path) -> Runtime | None:
 def resolve(settings: Settings) -> Settings:
     """The settings with `embedded` replaced by the addresses of the running server. Raises NotRunning where
     nothing else would do."""
-    if not (settings.redis_is_embedded or settings.runs_model):
+    if not (settings.redis_is_embedded or settings.runs_model or settings.avatars_are_embedded):
         return settings
     runtime = read_runtime(settings.data_dir)
     if runtime is None:
@@ -77,6 +79,8 @@ def resolve(settings: Settings) -> Settings:
         found = replace(found, redis_url=runtime.redis_url)
     if runtime.llm_url:
         found = replace(found, embedded_llm=(runtime.llm_url, runtime.llm_api_key or ""))
+    if settings.avatars_are_embedded and runtime.avatars_url:
+        found = replace(found, embedded_avatars=(runtime.avatars_url, runtime.avatars_secret or ""))
     if settings.llm_is_embedded and runtime.llm_url:
         found = replace(
             found, llm_url=runtime.llm_url, llm_api_key=runtime.llm_api_key, llm_model=EMBEDDED_MODEL

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl, urlencode
 
+from domain.ice import IceServer
 from entrypoints.setting_values import (
     DATABASE_DRIVERS,
     EMBEDDED,
@@ -17,7 +18,7 @@ from entrypoints.setting_values import (
     blobs,
     database,
     embedded_or,
-    existing_file,
+    ice_servers,
     model_file,
     network,
     number,
@@ -282,7 +283,7 @@ class Settings:
         "Chat", "A quiet stream sends a heartbeat this often.", number(0.1, 300), "15"
     )
     detached_reply_seconds: float = setting(
-        "Chat", "How long a reply goes on when nobody reads it any more.", number(0, 86400), "300", later=True
+        "Chat", "How long a reply goes on when nobody reads it any more.", number(0, 86400), "300"
     )
 
     jwt_access_token_expires: int = setting(
@@ -340,53 +341,63 @@ class Settings:
         "`embedded`, or one or more Avatar Managers, separated by commas (usual port 8607).",
         embedded_or(several(url(*HTTP))),
         EMBEDDED,
-        later=True,
     )
     avatar_manager_port: int | None = setting(
-        "Avatars", "Short for `AVATAR_MANAGER_URL=http://localhost:{port}`.", whole(1, 65535), later=True
+        "Avatars", "Short for `AVATAR_MANAGER_URL=http://localhost:{port}`.", whole(1, 65535)
     )
     live_server_url: str | None = setting(
         "Avatars",
         "Server of the avatar catalogue.",
         url(*HTTP),
-        shown="port 8606 of the first Avatar Manager's host",
-        later=True,
+        shown="port 8606 of the first Avatar Manager's host; not used with the embedded one",
     )
     live_server_port: int | None = setting(
-        "Avatars", "Short for `LIVE_SERVER_URL=http://localhost:{port}`.", whole(1, 65535), later=True
+        "Avatars", "Short for `LIVE_SERVER_URL=http://localhost:{port}`.", whole(1, 65535)
     )
     avatar_host: str = setting(
-        "Avatars", "Host of the avatar instances, with one Avatar Manager.", text, "localhost", later=True
+        "Avatars",
+        "Host of the avatar instances, with one Avatar Manager; with several, each one's own.",
+        text,
+        "localhost",
     )
     avatar_base_port: int = setting(
-        "Avatars", "First port of the avatar instances.", whole(1, 65535), "8615", later=True
+        "Avatars", "First port of the avatar instances; none below it is called.", whole(1, 65535), "8615"
     )
     avatar_idle_seconds: int = setting(
-        "Avatars", "An unused avatar is given back after this long.", whole(30, 86400), "1800", later=True
+        "Avatars", "An unused avatar is given back after this long.", whole(30, 86400), "1800"
     )
     embedded_avatar_limit: int = setting(
-        "Avatars", "Most avatars drawn on this machine at once.", whole(1, 64), "4", later=True
+        "Avatars", "Most avatars drawn on this machine at once.", whole(1, 64), "4"
     )
-    max_avatar_clip_mb: int = setting("Avatars", "Largest avatar clip.", whole(1, 100), "100", later=True)
-    ice_servers: tuple[str, ...] = setting(
+    max_avatar_clip_mb: int = setting("Avatars", "Largest avatar clip.", whole(1, 100), "100")
+    ice_servers: tuple[IceServer, ...] = setting(
         "Avatars",
-        "STUN and TURN servers for browsers.",
-        several(text),
+        "STUN and TURN servers for browsers: URLs separated by commas, or a JSON list such as "
+        '`[{"urls":"turn:turn.school.org:3478","username":"…","credential":"…"}]`.',
+        ice_servers,
         shown="none: host candidates only",
         empty=(),
-        later=True,
+        secret=True,
     )
     turn_secret: str | None = setting(
-        "Avatars", "Shared secret of the TURN servers.", text, secret=True, later=True
+        "Avatars",
+        "Shared secret of the TURN servers (coturn's `static-auth-secret`): every user gets credentials of "
+        "his own that expire.",
+        text,
+        secret=True,
     )
     tts_models_file: Path | None = setting(
-        "Avatars", "JSON file of voices.", existing_file, shown="the built-in catalogue", later=True
+        "Avatars",
+        "JSON file of the speech models that `/api/tts/models` tells.",
+        path,
+        shown="the built-in catalogue",
     )
 
     # not settings, but what reading them found out
     llm_is_embedded: bool
     redis_is_embedded: bool
     embedded_llm: tuple[str, str] | None = None  # address and key of the embedded model, where that runs
+    embedded_avatars: tuple[str, str] | None = None  # address and secret of our own Avatar Manager, likewise
     runtime_dir: Path  # where short-lived sockets belong
     origins: Mapping[str, str]  # setting name -> where its value came from
     warnings: tuple[str, ...]
@@ -403,6 +414,11 @@ class Settings:
     @property
     def rag_is_embedded(self) -> bool:
         return self.rag_url == EMBEDDED
+
+    @property
+    def avatars_are_embedded(self) -> bool:
+        """Our own Avatar Manager serves the pool, the catalogue and the instances."""
+        return self.avatar_manager_url == EMBEDDED
 
     @property
     def sqlite_file(self) -> Path | None:

@@ -5,8 +5,12 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+import msgspec
+
+from domain.ice import IceServer, is_ice_url
 
 T = TypeVar("T")
 
@@ -175,6 +179,30 @@ def model_file(value: str) -> Path:
     if found.suffix.lower() != ".gguf":
         raise ValueError(f"must be a .gguf file, not {value!r}")
     return found
+
+
+def ice_servers(value: str) -> tuple[IceServer, ...]:
+    """URLs separated by commas, or a JSON list of them and of objects as browsers take them."""
+    if not value.startswith("["):
+        return tuple(_ice_server(url) for url in several(text)(value))
+    try:
+        listed = msgspec.json.decode(value)
+    except ValueError:
+        raise ValueError("begins like a JSON list and is none") from None
+    return tuple(_ice_server(each) for each in listed)
+
+
+def _ice_server(given: Any) -> IceServer:
+    """What it says is not repeated: there may be a password in it."""
+    told = given if isinstance(given, dict) else {"urls": given}
+    urls = told.get("urls")
+    urls = [urls] if isinstance(urls, str) else urls
+    if not isinstance(urls, list) or not urls or not all(isinstance(u, str) and is_ice_url(u) for u in urls):
+        raise ValueError("must name servers such as stun:host:3478 or turn:host:3478?transport=udp")
+    username, credential = told.get("username"), told.get("credential")
+    if not all(each is None or isinstance(each, str) for each in (username, credential)):
+        raise ValueError("must give username and credential of a server as texts")
+    return IceServer(tuple(urls), username, credential)
 
 
 def blobs(value: str) -> str:

@@ -145,7 +145,9 @@ class _Reading:
         self._default("CONTEXT_TOKENS", 600 if self.values["LLM_URL"] == EMBEDDED else 2000)
         managers = self.values["AVATAR_MANAGER_URL"]
         if isinstance(managers, tuple) and managers:
-            self._default("LIVE_SERVER_URL", f"http://{urlsplit(managers[0]).hostname}:8606")
+            host = urlsplit(managers[0]).hostname or ""
+            host = f"[{host}]" if ":" in host else host
+            self._default("LIVE_SERVER_URL", f"http://{host}:8606")
 
     def _default(self, name: str, value: Any) -> Any:
         if self.values[name] is None:
@@ -178,6 +180,13 @@ class _Reading:
             warn("LLM_MODEL_FILE is ignored: LLM_URL names another model server")
         if str(values["DATABASE_URL"]).startswith("sqlite") and (values["WORKERS"] or 1) > 1:
             warn("WORKERS is above 1 with SQLite, which lets one process write at a time; PostgreSQL scales")
+        if values["TURN_SECRET"] is None and any(server.is_open for server in values["ICE_SERVERS"]):
+            self.problems.append(
+                "TURN_SECRET must be set, or the TURN servers of ICE_SERVERS need a username and a credential"
+            )
+        file = values["TTS_MODELS_FILE"]
+        if file and not file.is_file():
+            warn(f"TTS_MODELS_FILE names a file that does not exist: {file}")
         if self._production and "*" in values["CORS_ORIGINS"]:
             warn("CORS_ORIGINS is *: any web page may call this server; list the origins you serve")
         if not self._production and values["HOST"] not in ("127.0.0.1", "localhost", "::1"):

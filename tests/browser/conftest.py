@@ -1,13 +1,14 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
-from tests.browser.tabs import FrontEnd, Pages, a_browser
+from tests.browser.tabs import PATIENCE_MS, FrontEnd, Pages, a_browser
 
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MS)
     async with a_browser() as browser:
         yield browser
 

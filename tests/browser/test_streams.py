@@ -16,7 +16,7 @@ from tests.conftest import Valkey
 from tests.free_port import free_port
 from tests.integration.house import User
 from tests.integration.http.following import asking
-from tests.integration.served import Served, served
+from tests.integration.served import NO_AVATARS, Served, served
 from tests.servers.http import Fault, HttpServer, Received
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.proxy import TcpProxy
@@ -51,13 +51,13 @@ class Place:
     environ: dict[str, str]
 
     def served(self, **more: str) -> AbstractAsyncContextManager[Served]:
-        return served(self.folder, **self.environ, **more)
+        return served(self.folder, **(self.environ | more))
 
 
 @pytest.fixture
 def place(tmp_path: Path, front_end: FrontEnd, llm: LlmServiceServer) -> Place:
     port = str(free_port())
-    return Place(tmp_path, {"PORT": port, "LLM_URL": llm.url, "CORS_ORIGINS": front_end.origin})
+    return Place(tmp_path, {"PORT": port, "LLM_URL": llm.url, "CORS_ORIGINS": front_end.origin, **NO_AVATARS})
 
 
 async def ask_in_all(front_end: FrontEnd, ann: User) -> list[Tab]:
@@ -93,7 +93,7 @@ async def test_the_server_where_a_reply_is_read_is_restarted(
     place: Place, front_end: FrontEnd, llm: LlmServiceServer, own_valkey: Valkey, postgresql_database: str
 ) -> None:
     shared = {"REDIS_URL": own_valkey.url, "DATABASE_URL": postgresql_database}
-    shared |= {"SECRET_KEY": "s" * 40, "JWT_SECRET_KEY": "j" * 40}
+    shared |= {"SECRET_KEY": "s" * 40, "JWT_SECRET_KEY": "j" * 40, **NO_AVATARS}
     text = says(llm, 12)
     elsewhere = replace(place, folder=place.folder / "elsewhere")
     async with served(place.folder / "here", LLM_URL=llm.url, **shared) as here:

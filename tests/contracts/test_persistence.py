@@ -348,6 +348,38 @@ class TestMessages:
         assert found is not None
         assert (found.content, found.state, found.sources) == ("It is", MessageState.FINAL, sources)
 
+    async def test_how_far_a_reply_was_spoken_is_noted_once(self, store: Store) -> None:
+        session = await stored_session(store)
+        id = await stored_reply(store, session.id)
+        for upto in (5, 9):
+            async with store.work() as w:
+                await w.messages.spoken(id, upto)
+                await w.messages.spoken(MessageId(999_999), upto)
+                await w.commit()
+        async with store.work() as w:
+            found, heard = await w.messages.get(id), await w.sessions.get(session.id)
+        assert found is not None
+        assert heard is not None
+        assert (found.spoken_upto, heard.heard) == (5, None)
+
+    async def test_what_was_heard_before_an_interruption_counts(self, store: Store) -> None:
+        session = await stored_session(store)
+        id = await stored_reply(store, session.id)
+        async with store.work() as w:
+            await w.messages.settle(id, MessageState.FINAL, "It is well known. And more.", None)
+            await w.messages.spoken(id, 27)
+            await w.commit()
+        async with store.work() as w:
+            await w.messages.spoken(id, 17, cut=True)
+            await w.messages.spoken(MessageId(999_999), 3, cut=True)
+            await w.commit()
+        async with store.work() as w:
+            found, heard = await w.messages.get(id), await w.sessions.get(session.id)
+        assert found is not None
+        assert heard is not None
+        assert (found.spoken_upto, heard.heard) == (17, "It is well known.")
+        assert heard.updated_at == session.updated_at
+
     async def test_of_many_who_settle_a_reply_one_does(self, store: Store) -> None:
         session = await stored_session(store)
         id = await stored_reply(store, session.id)

@@ -58,6 +58,7 @@ from domain.document import FileId, IndexState, NameTaken, StoredFile
 from domain.errors import DomainError, StorageUnavailable
 from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind, JobState
+from domain.speech import last_words
 from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import DEFAULT_PICTURE, EmailTaken, Role, Status, User, UserId
 from domain.words import index_text, words
@@ -431,6 +432,17 @@ class _Messages(Messages):
         return Settled(
             1 - self._supersede((m for m in messages.values() if m.root == message.root and m.id < id), id)
         )
+
+    @override
+    async def spoken(self, id: MessageId, upto: int, *, cut: bool = False) -> None:
+        await self.work.pause()
+        message = self.work.tables.messages.get(id)
+        if message is None or (message.spoken_upto is not None and not cut):
+            return
+        message.spoken_upto = upto
+        if cut:
+            heard = last_words((message.content or "")[:upto])
+            self.work.tables.sessions[message.session_id].heard = heard or None
 
     @override
     async def supersede_from(self, first: MessageId, by: MessageId) -> int:

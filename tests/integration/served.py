@@ -18,6 +18,7 @@ from tests.free_port import free_port
 from tests.integration.house import House, settings_for
 
 START_S = 60.0
+NO_AVATARS = {"AVATAR_MANAGER_URL": "http://127.0.0.1:9"}  # where nobody looks at one, none need be drawn
 
 
 def children_of(pid: int) -> set[int]:

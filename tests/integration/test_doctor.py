@@ -9,6 +9,7 @@ from entrypoints.settings import load_settings
 from tests.conftest import Valkey
 from tests.free_port import free_port
 from tests.integration.served import served
+from tests.servers.http import Fault, HttpServer
 from tests.servers.openai_chat import OpenAiChatServer
 from tests.servers.rag_service import RagServiceServer
 from tests.servers.smtp import SmtpServer
@@ -40,6 +41,7 @@ async def test_a_running_server_is_looked_into(tmp_path: Path) -> None:
         assert found["redis"].what == "embedded, Valkey answers"
         assert found["model"].what.endswith("is complete and answers")
         assert str(one.pid) in found["port"].what
+        assert found["avatars"].what.endswith("our Avatar Manager answers")
 
 
 async def test_networked_parts_are_asked(tmp_path: Path, valkey: Valkey, postgresql_database: str) -> None:
@@ -64,6 +66,21 @@ async def test_networked_parts_are_asked(tmp_path: Path, valkey: Valkey, postgre
         assert wrong_key["model"].remedy == "Check LLM_API_KEY."
 
 
+async def test_an_avatar_manager_elsewhere_is_asked(tmp_path: Path) -> None:
+    async with HttpServer() as manager, HttpServer() as live:
+        manager.faults["/health"] = live.faults["/avatar/get_avatars"] = Fault(status=200, body=b"{}")
+        environ = {"AVATAR_MANAGER_URL": manager.url, "LIVE_SERVER_URL": live.url}
+        found = (await findings(tmp_path, **environ))["avatars"]
+        assert (found.verdict, found.what) == (Verdict.WELL, f"{manager.url} and the live server answer")
+
+        environ["LIVE_SERVER_URL"] = f"http://127.0.0.1:{free_port()}"
+        assert (await findings(tmp_path, **environ))["avatars"].verdict is Verdict.DOUBTFUL
+
+        manager.faults["/health"] = Fault(status=500)
+        found = (await findings(tmp_path, **environ))["avatars"]
+        assert (found.verdict, found.remedy) == (Verdict.BROKEN, "Look at the Avatar Manager.")
+
+
 async def test_what_is_not_there_is_named_with_its_remedy(tmp_path: Path) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     found = await findings(
@@ -72,12 +89,13 @@ async def test_what_is_not_there_is_named_with_its_remedy(tmp_path: Path) -> Non
         REDIS_URL=f"redis://:pass@{nowhere}",
         LLM_URL=f"http://{nowhere}",
         RAG_URL=f"http://{nowhere}",
+        AVATAR_MANAGER_URL=f"http://{nowhere}",
         MAIL_SERVER="127.0.0.1",
         MAIL_PORT=nowhere.partition(":")[2],
         MAIL_DEFAULT_SENDER="tutor@example.org",
     )
 
-    broken = {"database", "redis", "model", "documents", "mail"}
+    broken = {"database", "redis", "model", "documents", "avatars", "mail"}
     assert not_well(found) == dict.fromkeys(broken, Verdict.BROKEN)
     assert all(found[part].remedy for part in broken)
     assert not any("pass" in each.what for each in found.values())

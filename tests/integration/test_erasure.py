@@ -18,7 +18,7 @@ from tests.integration.house import PASSWORD, House, Told, User, a_house
 from tests.integration.http.staff import ROOT, call, staff
 from tests.integration.http.staff import id_of as staff_id_of
 from tests.integration.leaving import leave, no_pause, receipt, redis_url_of
-from tests.integration.served import served
+from tests.integration.served import NO_AVATARS, served
 from tests.integration.waiting import until
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.rag_service import RagServiceServer
@@ -279,7 +279,7 @@ async def test_a_power_cut_in_the_middle_delays_the_erasure_only(
 ) -> None:
     async with RagServiceServer() as rag:
         bases, port = rag.bases, rag.port
-        async with served(tmp_path, LLM_URL=llm.url, RAG_URL=rag.url) as one:
+        async with served(tmp_path, LLM_URL=llm.url, RAG_URL=rag.url, **NO_AVATARS) as one:
             ann = await lived_in(one.house, tmp_path)
             id = await id_of(ann)
             await rag.__aexit__(None, None, None)  # so that it does not get to the end
@@ -287,7 +287,7 @@ async def test_a_power_cut_in_the_middle_delays_the_erasure_only(
             one.kill_everything()
     async with RagServiceServer(port=port) as back:
         back.bases = bases
-        async with served(tmp_path, LLM_URL=llm.url, RAG_URL=back.url) as one:
+        async with served(tmp_path, LLM_URL=llm.url, RAG_URL=back.url, **NO_AVATARS) as one:
             details = await receipt(one.house, id, within=60)
             assert set(details) == STORES
             assert Stores(one.house, back).traces(CANARY, ANN) == []

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from tests.conftest import Valkey
 from tests.integration.house import PASSWORD, User
-from tests.integration.served import Served, children_of, served
+from tests.integration.served import NO_AVATARS, Served, children_of, served
 from tests.servers.http import Exchange
 from tests.servers.llm_service import LlmServiceServer
 
@@ -95,6 +95,7 @@ async def installation(
             "SECRET_KEY": "s" * 40,
             "JWT_SECRET_KEY": "j" * 40,
             "SINGLE_SESSION": "false",
+            **NO_AVATARS,
         }
         first = await stack.enter_async_context(served(tmp_path / "0", **shared))
         others = await asyncio.gather(

@@ -206,6 +206,8 @@ async def test_the_page_works_without_the_internet(house: House) -> None:
         assert answer.headers["content-type"].split(";")[0] in ("text/javascript", "text/css", "image/png")
 
 
-@pytest.mark.parametrize("name", ["README.md", "LICENSE", "..", "%2e%2e%2ffront.html", "nope.js", ".js"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "LICENSE", "..", "%2e%2e%2fpage%2findex.html", "nope.js", ".js"]
+)
 async def test_only_assets_are_served_as_assets(house: House, name: str) -> None:
     assert (await house.client.get(f"/assets/docs/{name}")).status_code == 404

@@ -19,7 +19,8 @@ POLL = 0.02
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """What to run. `keeps` are open files that live as long as the program. `outlives` is a pipe: while
-    anybody holds its other end, the program does not end with us."""
+    anybody holds its other end, the program does not end with us. `hard`: nothing is lost if it is killed
+    when we die."""
 
     name: str
     argv: tuple[str, ...]
@@ -27,6 +28,7 @@ class Program:
     log: Path | None = None  # None: where our own output goes
     keeps: tuple[int, ...] = ()
     outlives: int | None = None
+    hard: bool = False
     gated: bool = False  # waits for a line on its standard input before it serves
 
 
@@ -40,11 +42,13 @@ class Child:
 
     @classmethod
     def start(cls, program: Program) -> "Child":
-        outlive = () if program.outlives is None else ("--outlive", str(program.outlives))
+        options: tuple[str, ...] = ("--hard",) if program.hard else ()
+        if program.outlives is not None:
+            options = ("--outlive", str(program.outlives))
         keeps = program.keeps if program.outlives is None else (*program.keeps, program.outlives)
         with _opened(program.log) as out:
             process = subprocess.Popen(  # noqa: S603 (programs of our own making)
-                [sys.executable, "-I", "-S", str(TETHER), *outlive, str(os.getpid()), "--", *program.argv],
+                [sys.executable, "-I", "-S", str(TETHER), *options, str(os.getpid()), "--", *program.argv],
                 stdin=subprocess.PIPE if program.gated else subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT if out else None,

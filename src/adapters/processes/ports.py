@@ -11,6 +11,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def loopback_listener(port: int = 0) -> socket.socket:
+    """A listening socket; connections wait there until somebody serves them. Port 0: any that is free."""
+    return socket.create_server(("127.0.0.1", port), backlog=512)
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now. An unknown host is not free."""
     with suppress(OSError):

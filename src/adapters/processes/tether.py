@@ -1,8 +1,9 @@
-"""Starts a program that cannot outlive us: `python tether.py [--outlive FD] PARENT -- PROGRAM ARGUMENTS…`.
+"""Starts a program that cannot outlive us: `python tether.py [--hard | --outlive FD] PARENT -- PROGRAM …`.
 
 Run as a file and with the standard library alone, so that it costs a few milliseconds. PARENT is the process
-the program belongs to: on Linux the kernel sends SIGTERM when that process dies, however it dies. A program
-with `--outlive` stays until nobody holds the other end of the pipe FD any more, for it serves those who do.
+the program belongs to: on Linux the kernel sends SIGTERM when that process dies, however it dies; with
+`--hard` SIGKILL, for a program that keeps nothing and may be too busy to listen. A program with `--outlive`
+stays until nobody holds the other end of the pipe FD any more, for it serves those who do.
 """
 
 import contextlib
@@ -12,19 +13,27 @@ import select
 import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
 GRACE = 5.0  # seconds a program has between SIGTERM and SIGKILL
 TICK = 0.5
 
 
 def ask_for_sigterm_at_death_of(parent: int) -> bool:
-    """Have the kernel tell this process when its parent is gone; False when that is not possible here."""
+    """Have the kernel tell this process when its parent is gone; False when that is not possible here. What
+    whoever started us has asked for already stays."""
+    return _ask_for(signal.SIGTERM, parent)
+
+
+def _ask_for(number: signal.Signals, parent: int) -> bool:
     if not sys.platform.startswith("linux"):
         return False
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
+    prctl, asked = ctypes.CDLL(None, use_errno=True).prctl, ctypes.c_int()
+    if prctl(PR_GET_PDEATHSIG, ctypes.byref(asked)) == 0 and asked.value:
+        number = signal.Signals(asked.value)
+    elif prctl(PR_SET_PDEATHSIG, number) != 0:
         return False
     if os.getppid() != parent:  # it died before we asked
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
     return True
 
 
@@ -32,7 +41,8 @@ def main(arguments: list[str]) -> int:
     options, program = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
     parent = int(options[-1])
     outlive = int(options[1]) if options[0] == "--outlive" else None
-    if outlive is None and ask_for_sigterm_at_death_of(parent):
+    number = signal.SIGKILL if options[0] == "--hard" else signal.SIGTERM
+    if outlive is None and _ask_for(number, parent):
         os.execvp(program[0], program)  # noqa: S606 (the program our own process asked for)
     return _stay_beside(program, parent, outlive)
 

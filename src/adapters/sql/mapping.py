@@ -108,6 +108,7 @@ sessions = table(
     Column("memory_is_fresh", Boolean, nullable=False, server_default=false()),
     Column("summary", Text),
     Column("summary_upto", BigInteger),
+    Column("heard", Text),
     Index("ix_session_user_id_updated_at", "user_id", "updated_at"),
 )
 messages = table(
@@ -124,6 +125,7 @@ messages = table(
     Column("created_at", Moment, nullable=False),
     Column("version_of", ForeignKey("message.id")),
     Column("superseded_by", ForeignKey("message.id")),
+    Column("spoken_upto", Integer),
     Index("ix_message_session_id_id", "session_id", "id"),
     Index("ix_message_file_id", "file_id"),
 )  # beside it: a full-text index, made by the migration in each database's own way

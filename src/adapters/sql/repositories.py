@@ -42,6 +42,7 @@ from domain.conversation import (
 from domain.document import FileId, IndexState, StoredFile
 from domain.export import Export, ExportId
 from domain.job import JobKind, JobState
+from domain.speech import last_words
 from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import Role, Status, User, UserId
 
@@ -303,6 +304,21 @@ class SqlMessages(Messages):
         m, root = t.messages.c, settled.version_of
         older = and_(or_(m.id == root, m.version_of == root), m.id < id)
         return Settled(1 - await self._supersede(older, by=id))
+
+    @override
+    async def spoken(self, id: MessageId, upto: int, *, cut: bool = False) -> None:
+        m, s = t.messages.c, t.sessions.c
+        told = update(t.messages).where(m.id == id)
+        if not cut:
+            await self.session.execute(told.where(m.spoken_upto.is_(None)).values(spoken_upto=upto))
+            return
+        await self._hold_session_of(id)
+        told = told.values(spoken_upto=upto).returning(m.session_id, m.content)
+        if found := (await self.session.execute(told)).first():
+            heard = last_words((found.content or "")[:upto])
+            await self.session.execute(
+                update(t.sessions).where(s.id == found.session_id).values(heard=heard or None)
+            )
 
     async def _hold_session_of(self, id: MessageId) -> None:
         await self.session.execute(_HOLD_SESSION, {"message": id})

@@ -1,6 +1,8 @@
+import asyncio
 import logging
 from dataclasses import dataclass
 
+from application.avatars.release import ReleaseAvatar
 from application.ports.calls import Calls
 from application.ports.login_sessions import LoginSessions
 from domain.errors import StorageUnavailable
@@ -16,9 +18,13 @@ class EndSessions:
 
     sessions: LoginSessions
     calls: Calls
+    release_avatar: ReleaseAvatar
 
     async def __call__(self, user: UserId, *, replies: bool) -> None:
         """With `replies`, also what is being answered."""
+        await asyncio.gather(self.release_avatar(user), self._end(user, replies=replies))
+
+    async def _end(self, user: UserId, *, replies: bool) -> None:
         try:
             try:
                 await self.sessions.close_all(user)

@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+from application.avatars.release import ReleaseAvatar
 from application.ports.clock import Clock
 from application.ports.credentials import Claims
 from application.ports.login_sessions import LoginSessions
@@ -13,6 +14,7 @@ class Logout:
 
     work: WorkFactory
     sessions: LoginSessions
+    release_avatar: ReleaseAvatar
     clock: Clock
 
     async def __call__(self, claims: Claims) -> None:
@@ -20,6 +22,8 @@ class Logout:
         was_alive = await self.sessions.is_alive(claims, now, active=False)
         was_alive = was_alive or await self.sessions.successor_of(claims) is not None
         was_last = await self.sessions.close(claims)
+        if was_last:
+            await self.release_avatar(claims.user)
         async with self.work() as w:
             user = await w.users.get(claims.user)
             if user is None:

@@ -15,6 +15,7 @@ from application.chat.prompt import (
     GROUNDED_SYSTEM_PROMPT,
     GROUNDED_TEMPERATURE,
     SYSTEM_PROMPT,
+    after_interruption,
     retold,
     turns_of,
     with_documents,
@@ -112,6 +113,7 @@ class Answer(Answers):
     def _prompt(self, question: Question, context: Context, hits: Sequence[Hit]) -> Prompt:
         nonce = secrets.token_hex(8)
         input = with_documents(question.text, hits, nonce) if hits else question.text
+        input = after_interruption(input, question.heard, nonce)
         system = with_summary(SYSTEM_PROMPT, context.summary)
         exchanges = newest(untold(context), self.context.room(system, input))
         free = Prompt(
@@ -126,6 +128,7 @@ class Answer(Answers):
             return free
         return replace(  # what was said before would only lead a small model away from the passages
             free,
+            input=with_documents(question.text, hits, nonce),
             system=GROUNDED_SYSTEM_PROMPT,
             turns=(),
             temperature=GROUNDED_TEMPERATURE,

@@ -7,7 +7,7 @@ there: copies for other workers are made by the mirror on a tick of its own, sto
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +45,7 @@ class Question:
     text: str
     use_documents: bool | None  # None: decide by the question
     memory_is_fresh: bool = False  # nothing was heard under it yet although there were turns
+    heard: str | None = None  # the last words of the answer before that the student let the avatar say
 
 
 class Answers(Protocol):
@@ -57,7 +58,8 @@ class Answers(Protocol):
 class Replies:
     """The replies of this process. `open` before the first question, `drain` before the end.
 
-    A reply that nobody reads, here or elsewhere, ends after `detached_s`."""
+    A reply that nobody reads, here or elsewhere, ends after `detached_s`. `accompany` is told of each one as
+    it begins, and returns at once."""
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class Replies:
         tick_s: float = TICK_S,
         followed_tick_s: float = FOLLOWED_TICK_S,
         look_s: float = LOOK_S,
+        accompany: Callable[[RunningReply], None] = lambda _: None,
     ) -> None:
         self._answers = answers
         self._store = store
@@ -81,6 +84,7 @@ class Replies:
         self._tick_s = tick_s
         self._followed_tick_s = followed_tick_s
         self._look_s = look_s
+        self._accompany = accompany
         self._running: dict[MessageId, RunningReply] = {}
         self._unreleased: list[Run] = []
         self._rounds: list[asyncio.Task[None]] = []
@@ -103,6 +107,7 @@ class Replies:
         self._running[question.answer] = running
         self._metrics.began()
         running.task = asyncio.create_task(self._generate(running, question), name=f"reply-{question.answer}")
+        self._accompany(running)
         return running
 
     def of_user(self, user: UserId) -> int:

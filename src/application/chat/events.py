@@ -69,6 +69,10 @@ def sources(cited: Sequence[Source]) -> bytes:
     return _packed({"status": "sources", "sources": [asdict(source) for source in cited]})
 
 
+def avatar(state: str) -> bytes:
+    return _packed({"status": "avatar", "state": state})
+
+
 def finished() -> bytes:
     return b'{"status":"finished"}'
 

@@ -72,6 +72,7 @@ class Reader:
     feed: Feed
     seen: int = 0
     patience_s: float = 15.0  # how long it goes without a word
+    counts: bool = True  # somebody reads there: the reply is not generated for nobody
     leave: Callable[[], object] | None = None
     left: bool = False  # it reads no further
     dropped: bool = False  # because it was too slow
@@ -126,21 +127,25 @@ class Reader:
         finally:
             self.since = time.monotonic()
 
-    async def next(self) -> bytes:
-        """The events it has not taken yet, so many in one piece; waits for the next one when there is none.
-        Empty when it was woken without news, and at the end."""
-        log = self.feed.log
+    async def more(self) -> bool:
+        """Waits until there are events it has not taken yet; False when it was woken without news, and at the
+        end."""
         self.since = time.monotonic()
-        if self.seen >= len(log) and not self.feed.over and not self.left:
+        if self.seen >= len(self.feed.log) and not self.feed.over and not self.left:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
                 self.since = time.monotonic()
-        if self.left:
+        return not self.left and self.seen < len(self.feed.log)
+
+    async def next(self) -> bytes:
+        """The events it has not taken yet, so many in one piece; waits for the next one when there is none.
+        Empty when it was woken without news, and at the end."""
+        if not await self.more():
             return b""
-        fresh = log[self.seen : self.seen + AT_ONCE]
+        fresh = self.feed.log[self.seen : self.seen + AT_ONCE]
         self.seen += len(fresh)
         return fresh[0] if len(fresh) == 1 else b"".join(fresh)
 

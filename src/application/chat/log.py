@@ -31,8 +31,11 @@ class Log(Sequence[bytes]):
 
     @property
     def text(self) -> str:
-        """Its chunks, concatenated."""
-        chunks = [event for event in self._events(0, len(self)) if events.is_chunk(event)]
+        return self.text_from(0)
+
+    def text_from(self, place: int) -> str:
+        """The chunks behind that many events, concatenated."""
+        chunks = [event for event in self._events(place, len(self)) if events.is_chunk(event)]
         return "".join(json.loads(b"[%b]" % b",".join(chunks)))
 
     @override

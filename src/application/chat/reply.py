@@ -19,6 +19,13 @@ class ReplyState(StrEnum):
     FAILED = "failed"
 
 
+class AvatarState(StrEnum):
+    """How the avatar is that speaks a reply."""
+
+    LOST = "lost"
+    RECOVERED = "recovered"
+
+
 ENDED = frozenset({ReplyState.COMPLETE, ReplyState.INTERRUPTED, ReplyState.FAILED})
 STORED_AS = {
     ReplyState.COMPLETE: MessageState.FINAL,
@@ -42,6 +49,7 @@ class Reply:
     failure: DomainError | None = None
     sources: list[dict[str, object]] | None = None
     _stored: str | None = None  # where that is not what was said
+    _avatar: set[AvatarState] = field(default_factory=set)
     _half: str = ""  # the first half of a surrogate pair that a model sent in two pieces
 
     def __post_init__(self) -> None:
@@ -70,6 +78,12 @@ class Reply:
             self.state = ReplyState.ANSWERING
             for chunk in events.chunks(piece):
                 self.log.append(chunk)
+
+    def tell_avatar(self, state: AvatarState) -> None:
+        """Once each, and not after the end."""
+        if not self.ended and state not in self._avatar:
+            self._avatar.add(state)
+            self.log.append(events.avatar(state))
 
     def stored_as(self, text: str) -> None:
         """Another has stored it with this text, which counts from now on."""

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from application.chat.feed import Feed
-from application.chat.reply import Reply
+from application.chat.reply import AvatarState, Reply
 from application.chat.telling import Telling
 from application.ports.replies import Run
 from domain.user import UserId
@@ -38,11 +38,16 @@ class RunningReply:
 
     def is_read(self, now: float) -> bool:
         """Whether somebody reads it, here or elsewhere."""
-        return bool(self.feed.readers) or self.followed_until > now
+        return self.followed_until > now or any(reader.counts for reader in self.feed.readers)
 
     def follow(self, now: float) -> None:
         """Somebody elsewhere reads it."""
         self.followed_until = now + FOLLOWED_S
+
+    def tell_avatar(self, state: AvatarState) -> None:
+        """The readers are told how the avatar is that speaks the reply."""
+        self.reply.tell_avatar(state)
+        self.feed.news()
 
     def stop(self) -> None:
         """End it on a user's behalf: the upstream is closed, what was said is kept."""

@@ -76,6 +76,7 @@ async def question_in(
     if fresh:
         memory = await w.sessions.new_memory()
         await w.sessions.renew_memory(session.id, memory)
+    heard, session.heard = session.heard, None
     await w.commit()
     return Question(
         user=session.owner,
@@ -86,4 +87,5 @@ async def question_in(
         text=message.content or "",
         use_documents=use_documents,
         memory_is_fresh=fresh or session.memory_is_fresh,
+        heard=None if fresh else heard,
     )

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from application.chat.engine import Replies
@@ -9,6 +10,9 @@ from application.ports.replies import Run, Runs
 from domain.conversation import MessageId, SessionId, SessionNotFound
 from domain.errors import StorageUnavailable
 from domain.user import UserId
+
+# What an avatar says of the session's replies ends; raises nothing.
+Hush = Callable[[UserId, SessionId], Awaitable[None]]
 
 CONFIRMED_WITHIN_S, LOOK_AGAIN_S = 5.0, 0.5
 
@@ -31,12 +35,19 @@ class StopReply:
     runs: Runs
     calls: Calls
     settle: SettleReply
+    hush: Hush
     within_s: float = CONFIRMED_WITHIN_S
 
     async def __call__(self, user: UserId, session: SessionId) -> Ended:
         """Raises SessionNotFound; StorageUnavailable when a living worker does not confirm in time."""
         if not await self.reading.owns(user, session):
             raise SessionNotFound
+        try:
+            return await self._end(session)
+        finally:
+            await self.hush(user, session)
+
+    async def _end(self, session: SessionId) -> Ended:
         stopped = await self.replies.stop_session(session)
         if stopped is not None:
             return Ended(stopped.message, stopped.upstream_closed_ms)

@@ -21,6 +21,7 @@ REPLIES_AT_ONCE, RETRY_S = 20, 5  # of one user, at one worker
 
 Store = Callable[[], Awaitable[Question]]
 Stored = Callable[[Question], Awaitable[None]]
+Hush = Callable[[UserId], Awaitable[None]]  # what an avatar says to the user ends; raises nothing
 
 
 class TooManyReplies(RateLimited):
@@ -38,6 +39,7 @@ class TakeTurn:
     calls: Calls
     throttle: Throttle
     reading: Reading
+    hush: Hush
     per_minute: int  # 0 = no limit
     at_once: int = REPLIES_AT_ONCE
     wait_s: float = WAIT_FOR_TURN_S
@@ -70,6 +72,7 @@ class TakeTurn:
         self, user: UserId, session: SessionId | None, store: Store, stored: Stored | None
     ) -> RunningReply:
         if session is None:
+            await self.hush(user)
             question = await store()
             run, _ = await self.runs.claim(question.session)
         else:
@@ -77,6 +80,7 @@ class TakeTurn:
             try:
                 if abandoned is not None and abandoned.message is not None:
                     await self.settle(session, abandoned.message)
+                await self.hush(user)  # what he has heard is known now, and told with his question
                 question = await store()
             except BaseException:
                 await self.replies.let_go(run)

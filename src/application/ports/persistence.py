@@ -143,6 +143,11 @@ class Messages(Protocol):
         it supersedes the older versions of itself; a summary that tells of those is forgotten."""
         ...
 
+    async def spoken(self, id: MessageId, upto: int, *, cut: bool = False) -> None:
+        """An avatar was given so many characters of the reply; what is known already stays. `cut`: the
+        student cut in and has heard no more than that; the session remembers the last words of it."""
+        ...
+
     async def replies_of(
         self, owner: UserId, since: datetime, most: int
     ) -> Sequence[tuple[SessionId, MessageId]]:

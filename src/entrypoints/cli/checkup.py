@@ -18,6 +18,7 @@ from adapters.onnx import embedder
 from adapters.processes.ports import is_free
 from adapters.redis.client import connect
 from adapters.sql import migrate
+from adapters.talking_head.looks import LOOKS
 from entrypoints.children.weights import bundled_model
 from entrypoints.runtime import Runtime, read_runtime, resolve
 from entrypoints.setting_values import without_password
@@ -212,6 +213,52 @@ async def documents(patient: Patient) -> str:
     return "our own index, its model is complete"
 
 
+async def avatars(patient: Patient) -> str:
+    settings = patient.settings
+    if settings.avatars_are_embedded:
+        return await _embedded_avatars(patient)
+    for url in settings.avatar_manager_url:
+        answer = await _get(f"{url}/health", "Check AVATAR_MANAGER_URL, and that the Avatar Manager runs.")
+        if answer.status_code != 200:
+            raise Broken(
+                f"{without_password(url)}: /health answered {answer.status_code}",
+                "Look at the Avatar Manager.",
+            )
+    managers = ", ".join(map(without_password, settings.avatar_manager_url))
+    try:
+        await _get(f"{settings.live_server_url}/avatar/get_avatars", "")
+    except Broken as fault:  # it is silent for minutes while it makes an avatar
+        raise Doubtful(
+            f"{managers} answers; live server {fault.what}",
+            "Unless it is just making one: check LIVE_SERVER_URL.",
+        ) from fault
+    return f"{managers} and the live server answer"
+
+
+async def _embedded_avatars(patient: Patient) -> str:
+    from adapters.talking_head import english, voice
+
+    files = {
+        (voice.PACKAGE, voice.MODEL): voice.MODEL_SHA256,
+        (voice.PACKAGE, voice.CONFIG): voice.CONFIG_SHA256,
+        (english.PACKAGE, english.LEXICON): english.LEXICON_SHA256,
+        (english.PACKAGE, english.GUESSES): english.GUESSES_SHA256,
+    }
+    try:
+        for (package, name), sha256 in files.items():
+            await asyncio.to_thread(verify, packaged_file(package, name), sha256)
+    except (DataFileMissing, DataFileDamaged) as error:
+        raise Broken(str(error), "Install again: task install.") from error
+    if patient.settings.embedded_avatars is None:
+        return f"{', '.join(LOOKS)}, their voice is complete. {START}"
+    url, secret = patient.settings.embedded_avatars
+    log = "Look into avatars.log in the logs of DATA_DIR."
+    answer = await _get(f"{url}/health", log, {"X-Avatar-Secret": secret})
+    if answer.status_code != 200:
+        raise Broken(f"our Avatar Manager answered {answer.status_code}", log)
+    return f"{', '.join(LOOKS)}, their voice is complete, our Avatar Manager answers"
+
+
 async def mail(patient: Patient) -> str:
     settings = patient.settings
     if settings.mail_server is None:
@@ -250,6 +297,7 @@ CHECKS: dict[str, Check] = {
     "redis": redis,
     "model": model,
     "documents": documents,
+    "avatars": avatars,
     "mail": mail,
 }
 

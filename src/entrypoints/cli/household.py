@@ -9,14 +9,14 @@ import select
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapters.data_files import DataFileDamaged, DataFileMissing
 from adapters.processes import valkey
 from adapters.processes.child import Child
-from adapters.processes.ports import free_port, is_free
+from adapters.processes.ports import free_port, is_free, loopback_listener
 from adapters.processes.supervision import Kept
 from entrypoints.cli import programs
 from entrypoints.cli.console import complain, say
@@ -27,8 +27,10 @@ from entrypoints.settings import Settings, child_environment
 
 TICK, QUICK_TICK = 0.5, 0.03  # seconds between looks: at rest, and while something is awaited
 SILENCE = 1.0  # what takes longer is announced
-REDIS_PATIENCE, MIGRATION_PATIENCE, WEB_PATIENCE, MODEL_PATIENCE = 60.0, 900.0, 90.0, 60.0
+REDIS_PATIENCE, MIGRATION_PATIENCE, WEB_PATIENCE = 60.0, 900.0, 90.0
+MODEL_PATIENCE, AVATARS_PATIENCE = 60.0, 10.0
 WEB_GRACE, MODEL_GRACE, REDIS_GRACE = 2.0, 1.0, 6.0  # beyond the drain time; none; to write its data
+AVATARS_GRACE = 3.0  # a little more than the Avatar Manager gives its instances
 
 
 class StartFailed(Exception):
@@ -52,6 +54,8 @@ class Household:
         self.redis_folder: Path | None = None
         self.model: Kept | None = None
         self.model_place: programs.ModelPlace | None = None
+        self.avatars: Kept | None = None
+        self.avatar_place: programs.AvatarPlace | None = None
         self.web: Child | None = None
         self.stops = 0
         self.wake_up, self.waker = os.pipe()
@@ -87,12 +91,16 @@ class Household:
             raise StartFailed(f"The database cannot be prepared:\n{migration.last_words()}")
         if self.redis:
             self._await("Starting the embedded Redis", self.redis.is_ready, REDIS_PATIENCE)
+        self._place_avatars()
         runtime = self._runtime()
         write_runtime(self.settings.data_dir, runtime)
         self.web.open_gate()
         self._await("Starting the web server", self._web_is_ready, WEB_PATIENCE)
+        self._start_avatars()  # while the model loads; nobody can ask for one earlier
         if self.model and not self._comes("Loading the model", self.model.is_ready, MODEL_PATIENCE):
             complain(f"warning: the model server does not answer yet, see {self.model.program.log}")
+        if self.avatars and not self._comes("Starting the avatars", self.avatars.is_ready, AVATARS_PATIENCE):
+            complain(f"warning: the Avatar Manager does not answer yet, see {self.avatars.program.log}")
         return runtime
 
     def _check_port(self) -> None:
@@ -128,6 +136,17 @@ class Household:
         self.model = Kept(program, lambda: answers(f"http://127.0.0.1:{place.port}/health"), complain)
         self.model.tend()
 
+    def _place_avatars(self) -> None:
+        if self.settings.avatars_are_embedded:
+            self.avatar_place = programs.AvatarPlace(loopback_listener(), secrets.token_urlsafe(32))
+
+    def _start_avatars(self) -> None:
+        if place := self.avatar_place:
+            program = programs.avatars(self.settings, place, self.keeps)
+            secret = {"X-Avatar-Secret": place.secret}
+            self.avatars = Kept(program, lambda: answers(f"{place.url}/health", secret), complain)
+            self.avatars.tend()
+
     def _renew_metrics_folder(self) -> None:
         """Counts begin anew with each start."""
         folder = metrics_folder(self.settings.data_dir)
@@ -154,6 +173,8 @@ class Household:
             redis_url=valkey.redis_url(self.redis_folder) if self.redis_folder else None,
             llm_url=self.model_place.url if self.model_place else None,
             llm_api_key=self.model_place.key if self.model_place else None,
+            avatars_url=self.avatar_place.url if self.avatar_place else None,
+            avatars_secret=self.avatar_place.secret if self.avatar_place else None,
         )
 
     def _web_is_ready(self) -> bool:
@@ -184,7 +205,7 @@ class Household:
             raise StopRequested
         if self.web and self.web.exit_code is not None:
             raise WebServerEnded
-        for part in (self.redis, self.model):
+        for part in (self.redis, self.model, self.avatars):
             if part:
                 part.tend()
 
@@ -194,6 +215,8 @@ class Household:
             self._stop_web(self.web)
         if self.model:
             self.model.stop(MODEL_GRACE)
+        if self.avatars:
+            self.avatars.stop(AVATARS_GRACE)
         remove_runtime(self.settings.data_dir)
         if self.redis:
             self.redis.stop(REDIS_GRACE)
@@ -224,12 +247,12 @@ class Household:
         self.stops += 1
 
 
-def answers(url: str) -> bool:
+def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
     """Whether a GET there is answered with 200 within a second."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1.0)
     try:
-        connection.request("GET", parts.path)
+        connection.request("GET", parts.path, headers=headers or {})
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -20,6 +20,7 @@ COMMANDS = {
     "settings": "settings",
     "models": "models",
     "doctor": "doctor",
+    "avatar-instance": "avatar_instance",
 }
 EPILOG = """\
 try it:

@@ -1,6 +1,6 @@
 """Start everything this machine is to run: the web server and, as far as they are set to `embedded`, the
-Redis and the model server. Prints where to open it. Ctrl-C or SIGTERM stops everything; answers that are
-being given have DRAIN_SECONDS to finish.
+Redis, the model server and the avatars. Prints where to open it. Ctrl-C or SIGTERM stops everything; answers
+that are being given have DRAIN_SECONDS to finish.
 
 examples:
   virtual-tutor serve
@@ -13,6 +13,7 @@ import os
 import time
 
 from adapters.processes.lock import DataFolderBusy, exclusive
+from adapters.talking_head.looks import LOOKS
 from entrypoints.children import weights
 from entrypoints.cli.console import BOLD, complain, say, settings_with_warnings, styled
 from entrypoints.cli.household import Household, StartFailed
@@ -64,7 +65,11 @@ def _who_holds(settings: Settings) -> str:
 
 
 def _announce(settings: Settings, runtime: Runtime, seconds: float) -> None:
-    lines = [("open", styled(runtime.address, BOLD)), ("answers", _who_answers(settings, runtime))]
+    lines = [
+        ("open", styled(runtime.address, BOLD)),
+        ("answers", _who_answers(settings, runtime)),
+        ("avatars", _who_talks(settings)),
+    ]
     if settings.has_mailbox:
         lines.append(("mailbox", f"{runtime.address}/dev/mailbox (codes arrive here)"))
     lines += [
@@ -82,3 +87,9 @@ def _who_answers(settings: Settings, runtime: Runtime) -> str:
     if settings.llm_model_file:
         return f"{settings.llm_model_file.name}, on this machine"
     return f"{weights.NAME}, bundled: good for trying the system, not for teaching"
+
+
+def _who_talks(settings: Settings) -> str:
+    if not settings.avatars_are_embedded:
+        return ", ".join(without_password(url) for url in settings.avatar_manager_url)
+    return f"{', '.join(LOOKS)}: drawn on this machine, at most {settings.embedded_avatar_limit} at once"

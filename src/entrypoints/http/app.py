@@ -16,6 +16,8 @@ from entrypoints.http.controllers.accounts import AccountsController
 from entrypoints.http.controllers.admin import AdminController
 from entrypoints.http.controllers.admin_tutor_requests import AdminTutorRequestsController
 from entrypoints.http.controllers.admin_users import AdminUsersController
+from entrypoints.http.controllers.avatars import AvatarsController
+from entrypoints.http.controllers.catalogue import CatalogueController
 from entrypoints.http.controllers.chat import ChatController
 from entrypoints.http.controllers.development import DevelopmentController
 from entrypoints.http.controllers.documents import DocumentsController
@@ -25,6 +27,7 @@ from entrypoints.http.controllers.pages import PagesController
 from entrypoints.http.controllers.personal_data import PersonalDataController
 from entrypoints.http.controllers.profile import ProfileController
 from entrypoints.http.controllers.sessions import SessionsController
+from entrypoints.http.controllers.webrtc import WebRtcController
 from entrypoints.http.documentation import openapi_config
 from entrypoints.http.edge import Answered, Edge
 from entrypoints.http.errors import refuse, refuse_bug, refuse_framework
@@ -46,6 +49,8 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
         AdminController,
         AdminTutorRequestsController,
         AdminUsersController,
+        AvatarsController,
+        CatalogueController,
         ChatController,
         DocumentsController,
         HealthController,
@@ -54,6 +59,7 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
         PersonalDataController,
         ProfileController,
         SessionsController,
+        WebRtcController,
         *([DevelopmentController] if mailbox else []),
     ]
     app = Litestar(

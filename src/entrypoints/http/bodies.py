@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "n
 UNSENT_WORDS = frozenset({"", "null", "undefined"})
 
 AnyRequest = Request[Any, Any, Any]
+Growing = Callable[[str, int], None]
 
 
 class ClientLeft(Invalid):
@@ -104,13 +105,16 @@ class Form:
 
 
 @asynccontextmanager
-async def form_of(request: AnyRequest, *, files: bool = False) -> AsyncIterator[Form]:
-    """The request's form, of any of the accepted types. Spooled files live as long as the context."""
+async def form_of(
+    request: AnyRequest, *, files: bool = False, growing: Growing | None = None
+) -> AsyncIterator[Form]:
+    """The request's form, of any of the accepted types. Spooled files live as long as the context. `growing`
+    is told the name and the size so far of every file that comes, and may refuse it."""
     kind, options = _content_type(request)
     form = Form()
     try:
         if kind == "multipart/form-data":
-            await _read_multipart(request, options.get("boundary", ""), form)
+            await _read_multipart(request, options.get("boundary", ""), form, growing)
         elif body := await _body(request):
             form.fields = _simple_form(kind, body, json_allowed=not files)
         yield form
@@ -131,7 +135,7 @@ def _simple_form(kind: str, body: bytes, *, json_allowed: bool) -> Mapping[str, 
     raise UnsupportedMediaType("Content-Type must be a form type")
 
 
-async def _read_multipart(request: AnyRequest, boundary: str, form: Form) -> None:
+async def _read_multipart(request: AnyRequest, boundary: str, form: Form, growing: Growing | None) -> None:
     fields: dict[str, object] = {}
     form.fields = fields
     part: MultipartSegment | None = None
@@ -144,6 +148,8 @@ async def _read_multipart(request: AnyRequest, boundary: str, form: Form) -> Non
                         part, sink = event, _sink(event, form)
                     elif event:
                         _pour(event, sink)
+                        if growing and part is not None and isinstance(sink, UploadedFile):
+                            growing(part.name, sink.size)
                     elif part is not None:
                         _close_part(part, sink, fields)
                         part = None

@@ -216,6 +216,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         tags=[
             Tag("accounts", "Registration, login, logout."),
             Tag("administration", "Accounts, tutor requests, models, knowledge, and who did what."),
+            Tag("avatars", "Whom one sees and hears: the catalogue, and the line to an avatar."),
             Tag("chat", "Sessions, messages, and answers as they are written."),
             Tag("documents", "Files that people bring."),
             Tag("personal data", "A copy of everything, and the end of it."),

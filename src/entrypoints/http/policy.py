@@ -40,7 +40,7 @@ STATUS = {"policy": Policy.STATUS}
 POLLING = {"policy": Policy.POLLING}
 LEAVING = {"policy": Policy.LEAVING}
 USER = {"policy": Policy.USER}
-
+TUTOR = {"policy": Policy.TUTOR}
 ADMIN = {"policy": Policy.ADMIN}
 
 

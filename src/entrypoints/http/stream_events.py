@@ -35,6 +35,11 @@ _EVENTS = [
     _event(
         "streaming", "The next piece of the answer.", {"chunk": Schema(type=OpenAPIType.STRING, min_length=1)}
     ),
+    _event(
+        "avatar",
+        "The avatar that speaks the answer cannot be reached, or is back; at most once each.",
+        {"state": Schema(type=OpenAPIType.STRING, enum=["lost", "recovered"])},
+    ),
     _event("finished", "The answer is whole (or was stopped) and stored.", {}),
     _event("error", "It cannot go on.", {"error": TEXT, "code": TEXT}),
     _event(
@@ -76,6 +81,6 @@ STREAM = ResponseSpec(
     str,
     media_type="text/event-stream",
     examples=[STREAM_EXAMPLE],
-    description="`data:` lines with JSON objects, `status` first: sources, streaming, finished, error, and "
-    "always last complete.",
+    description="`data:` lines with JSON objects, `status` first: sources, streaming, avatar, finished, "
+    "error, and always last complete.",
 )

@@ -20,6 +20,7 @@ from application.tasks import ended, kept_going
 from domain.errors import DomainError, StorageUnavailable
 from entrypoints.http.event_stream import Logins
 from entrypoints.settings import Settings
+from entrypoints.wiring.avatars import avatar_chores
 from entrypoints.wiring.models import ChatJobs
 from entrypoints.wiring.shared_state import WorkerId
 from entrypoints.wiring.use_cases import MailJobs
@@ -60,8 +61,8 @@ async def attended(container: AsyncContainer) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None]:
-    """Mail, orders to stop, abandoned replies and (with `jobs`) the job queue are seen to as long as the
-    context lasts."""
+    """Mail, orders to stop, abandoned replies, avatars and (with `jobs`) the job queue are seen to as long as
+    the context lasts."""
     heed, elsewhere = await container.get(Heed), await container.get(Elsewhere)
     doing = [
         kept_going("calls", heed.forever),
@@ -69,6 +70,7 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
         kept_going("settling", _every(SETTLE_EVERY_S, await container.get(SettleAbandoned))),
         kept_going("presence", _every(PRESENCE_EVERY_S, await container.get(MarkAbsent))),
     ]
+    doing += [kept_going(name, _every(s, do)) for name, s, do in await avatar_chores(container)]
     deliver_mail = await container.get(DeliverMail)
     doing += [kept_going("codes", deliver_mail.forever) for _ in range(CODES_AT_ONCE)]
     knowledge = await container.get(Knowledge)

@@ -30,6 +30,7 @@ from application.ports.persistence import Reading, WorkFactory
 from application.ports.replies import ReplyLogs, Runs
 from application.ports.throttle import Throttle
 from application.ports.tickets import Tickets
+from application.speech.voices import Voices
 from entrypoints.http.controllers.chat import Streaming
 from entrypoints.http.event_stream import Logins, StreamTimes
 from entrypoints.settings import Settings
@@ -64,9 +65,17 @@ class ChatProvider(Provider):
 
     @provide
     def stop_reply(
-        self, reading: Reading, replies: Replies, runs: Runs, calls: Calls, settle: SettleReply
+        self,
+        reading: Reading,
+        replies: Replies,
+        runs: Runs,
+        calls: Calls,
+        settle: SettleReply,
+        voices: Voices,
     ) -> StopReply:
-        return StopReply(reading=reading, replies=replies, runs=runs, calls=calls, settle=settle)
+        return StopReply(
+            reading=reading, replies=replies, runs=runs, calls=calls, settle=settle, hush=voices.hush
+        )
 
     @provide
     def ask_once(self, ask: Ask, follow: FollowReply, keys: IdempotencyKeys, reading: Reading) -> AskOnce:
@@ -80,9 +89,18 @@ class ChatProvider(Provider):
         runs: Runs,
         logs: ReplyLogs,
         metrics: ReplyMetrics,
+        voices: Voices,
         settings: Settings,
     ) -> Replies:
-        return Replies(answer, store, runs, logs, metrics, detached_s=settings.detached_reply_seconds)
+        return Replies(
+            answer,
+            store,
+            runs,
+            logs,
+            metrics,
+            detached_s=settings.detached_reply_seconds,
+            accompany=voices.accompany,
+        )
 
     @provide
     def settle_abandoned(
@@ -99,6 +117,7 @@ class ChatProvider(Provider):
         calls: Calls,
         throttle: Throttle,
         reading: Reading,
+        voices: Voices,
         settings: Settings,
     ) -> TakeTurn:
         return TakeTurn(
@@ -108,6 +127,7 @@ class ChatProvider(Provider):
             calls=calls,
             throttle=throttle,
             reading=reading,
+            hush=voices.hush,
             per_minute=settings.chat_rate_per_minute,
         )
 

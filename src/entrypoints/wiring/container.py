@@ -3,6 +3,8 @@ from dishka.integrations.litestar import LitestarProvider
 
 from entrypoints.settings import Settings
 from entrypoints.wiring.administration import AdministrationProvider
+from entrypoints.wiring.avatar_catalogue import AvatarCatalogueProvider
+from entrypoints.wiring.avatars import AvatarProvider
 from entrypoints.wiring.chat import ChatProvider, StreamProvider
 from entrypoints.wiring.gateways import GatewayProvider
 from entrypoints.wiring.metrics import MetricsProvider
@@ -10,7 +12,9 @@ from entrypoints.wiring.models import ModelProvider
 from entrypoints.wiring.persistence import PersistenceProvider
 from entrypoints.wiring.personal_data import PersonalDataProvider
 from entrypoints.wiring.shared_state import SharedStateProvider
+from entrypoints.wiring.speech import SpeechProvider
 from entrypoints.wiring.use_cases import HttpProvider, UseCaseProvider
+from entrypoints.wiring.webrtc import WebRtcProvider
 
 
 def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
@@ -27,6 +31,10 @@ def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
         UseCaseProvider(),
         ChatProvider(),
         AdministrationProvider(),
+        AvatarCatalogueProvider(),
+        AvatarProvider(),
+        WebRtcProvider(),
+        SpeechProvider(),
         PersonalDataProvider(),
         HttpProvider(),
         StreamProvider(),

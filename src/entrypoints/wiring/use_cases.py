@@ -1,6 +1,7 @@
 """The menu, with its settings."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any, NewType
 
 from dishka import Provider, Scope, provide, provide_all
@@ -40,6 +41,8 @@ from application.jobs.work_off import WorkOff
 from application.personal_data.erase_account import EraseAccount
 from application.personal_data.expire_export import ExpireExport
 from application.personal_data.export_account import ExportAccount
+from application.ports.avatar_catalogue import AvatarCatalogue
+from application.ports.avatar_pool import AvatarPool
 from application.ports.blobs import Blobs
 from application.ports.clock import Clock
 from application.ports.codes import Codes
@@ -67,6 +70,7 @@ from entrypoints.http.client_address import ClientAddress
 from entrypoints.http.controllers.pages import House
 from entrypoints.http.policy import Roles
 from entrypoints.settings import Settings
+from entrypoints.wiring.avatars import check_managers
 from entrypoints.wiring.shared_state import WaitingRedis, WorkerId
 
 MailJobs = NewType("MailJobs", WorkOff)  # by themselves: a mail server that hangs holds up nothing else
@@ -321,9 +325,20 @@ class UseCaseProvider(Provider):
 
     @provide
     def check_health(
-        self, database: DatabaseProbe, redis: RedisProbe, model: LanguageModel, knowledge: Knowledge
+        self,
+        database: DatabaseProbe,
+        redis: RedisProbe,
+        model: LanguageModel,
+        knowledge: Knowledge,
+        pool: AvatarPool,
+        catalogue: AvatarCatalogue,
     ) -> CheckHealth:
-        upstreams = [UpstreamProbe("llm", model.check), UpstreamProbe("rag", knowledge.check)]
+        upstreams = [
+            UpstreamProbe("llm", model.check),
+            UpstreamProbe("rag", knowledge.check),
+            UpstreamProbe("avatar_manager", partial(check_managers, pool)),
+            UpstreamProbe("live_server", catalogue.check),
+        ]
         return CheckHealth([database, redis, *upstreams])
 
 

@@ -26,6 +26,7 @@ KEYS = {  # name: type, longest life in seconds
     r"mail:queue": ("list", 300),
     r"dev:mailbox": ("list", 86_400),
     r"worker:.*": ("string", 2),
+    r"avatar:keeper": ("string", 300),
 }
 
 

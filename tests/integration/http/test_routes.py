@@ -34,6 +34,7 @@ def test_only_these_routes_are_public(home: House) -> None:
     assert public - documentation == {
         "/",
         "/assets/docs/{name:str}",
+        "/assets/page/{name:str}",
         "/static/avatars/{name:str}",
         "/dev/mailbox",
         "/dev/mailbox.json",

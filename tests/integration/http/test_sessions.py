@@ -8,6 +8,9 @@ import pytest
 
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import ISO, fields_of, refusal
+from tests.servers.avatar_manager import AvatarManagerServer
+from tests.servers.live_server import LiveServerServer
+from tests.servers.llm_service import LlmServiceServer
 
 NO_SESSION = (404, "Session not found or not authorized.", "not_found")
 
@@ -156,7 +159,16 @@ async def test_the_small_ones(home: House) -> None:
     assert (ping.text, ping.headers["content-type"]) == ("pong", "text/plain; charset=utf-8")
 
 
-async def test_details_are_for_admins(house: House) -> None:
+async def test_details_are_for_admins(
+    tmp_path: Path, redis: object, valkey_url: str, llm: LlmServiceServer
+) -> None:
+    async with AvatarManagerServer() as manager, LiveServerServer() as live:
+        avatars = {"AVATAR_MANAGER_URL": manager.url, "LIVE_SERVER_URL": live.url}
+        async with a_house(tmp_path, REDIS_URL=valkey_url, LLM_URL=llm.url, **avatars) as house:
+            await details_are_for_admins(house)
+
+
+async def details_are_for_admins(house: House) -> None:
     ann = await house.user()
     for headers in ({}, ann.headers):
         answer = await house.client.get("/api/health/detailed", headers=headers)
@@ -164,7 +176,8 @@ async def test_details_are_for_admins(house: House) -> None:
     await house.sql("UPDATE user SET role = 'admin'")
     details = (await ann.get("/api/health/detailed")).json()
     assert ISO.fullmatch(details["timestamp"])
-    assert {"database", "redis", "llm", "rag"} <= set(details["checks"])
+    parts = {"database", "redis", "llm", "rag", "avatar_manager", "live_server"}
+    assert set(details["checks"]) == parts
     assert set(details["checks"].values()) == {"healthy"}
 
 

@@ -91,6 +91,7 @@ def everywhere(user: User) -> list[tuple[int, httpx.Request]]:
         (200, request("GET", "/api/docs")),
         (200, request("GET", "/api/openapi.json")),
         (200, request("GET", "/assets/docs/swagger-ui.css")),
+        (200, request("GET", "/assets/page/main.js")),
         (200, request("GET", "/static/avatars/default.png")),
         (200, request("GET", "/api/chat/history", headers=headers)),
         (201, request("POST", "/api/chat/new", headers=headers)),

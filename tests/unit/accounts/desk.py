@@ -17,10 +17,13 @@ from application.accounts.reset_password import ResetPassword
 from application.accounts.send_verification import SendVerification
 from application.accounts.still_in import StillIn
 from application.accounts.update_password import UpdatePassword
+from application.avatars.release import ReleaseAvatar
 from application.ports.credentials import Claims
+from domain.avatar import AvatarName, Instance, Lease
 from domain.tutor_request import TutorSignup
-from domain.user import Role, Status, User
+from domain.user import Role, Status, User, UserId
 from tests.builders import a_user
+from tests.fakes.avatar_leases import FakeAvatarLeases
 from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
 from tests.fakes.codes import FakeCodes
@@ -28,6 +31,7 @@ from tests.fakes.credentials import LIFE, FakePasswordHasher, some_tokens
 from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
+from tests.fakes.speech_floor import nobody_speaks
 from tests.fakes.throttle import FakeThrottle
 from tests.fakes.wakeup import FakeWakeup
 
@@ -56,6 +60,8 @@ class Desk:
         self.tokens = some_tokens()
         self.stops = FakeCalls()
         self.wakeup = FakeWakeup()
+        self.avatars = FakeAvatarLeases(clock=self.clock)
+        self.release_avatar = ReleaseAvatar(holdings=self.avatars, hush=nobody_speaks, clock=self.clock)
         self.work = FakeWorkFactory(self.database)
         self.reading = FakeReading(self.database)
 
@@ -101,7 +107,9 @@ class Desk:
 
     @property
     def logout(self) -> Logout:
-        return Logout(work=self.work, sessions=self.sessions, clock=self.clock)
+        return Logout(
+            work=self.work, sessions=self.sessions, release_avatar=self.release_avatar, clock=self.clock
+        )
 
     @property
     def authenticate(self) -> Authenticate:
@@ -122,7 +130,7 @@ class Desk:
 
     @property
     def end_sessions(self) -> EndSessions:
-        return EndSessions(sessions=self.sessions, calls=self.stops)
+        return EndSessions(sessions=self.sessions, calls=self.stops, release_avatar=self.release_avatar)
 
     @property
     def log_out_everywhere(self) -> LogOutEverywhere:
@@ -204,6 +212,22 @@ class Desk:
 
     def later(self, **time: float) -> None:
         self.clock.pass_(timedelta(**time))
+
+    async def with_avatar(self, user: UserId) -> None:
+        number = await self.avatars.claim(user)
+        assert number
+        mira = AvatarName("mira")
+        instance = Instance(manager="http://manager", avatar=mira, host="gpu", port=8615)
+        await self.avatars.hold(
+            Lease(
+                user=user,
+                avatar=mira,
+                number=number,
+                instance=instance,
+                started_at=0.0,
+                confirmed_at=0.0,
+            )
+        )
 
 
 def code_in(text: str) -> str:

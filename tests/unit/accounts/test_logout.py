@@ -106,3 +106,14 @@ async def test_who_came_back_meanwhile_is_there(desk: Desk) -> None:
     await desk.signed_in()
     await desk.logout(claims)
     assert desk.user().status is Status.ACTIVE
+
+
+async def test_the_last_one_gives_the_avatar_back() -> None:
+    desk = Desk(single_session=False)
+    ann = await desk.someone()
+    (_, first), (_, second) = await desk.signed_in(), await desk.signed_in()
+    await desk.with_avatar(ann.id)
+    await desk.logout(first)
+    assert await desk.avatars.of(ann.id)
+    await desk.logout(second)
+    assert await desk.avatars.of(ann.id) is None

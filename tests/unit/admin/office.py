@@ -11,11 +11,13 @@ from application.admin.delete_user import DeleteUser
 from application.admin.edit_user import Edit, EditUser
 from application.admin.log_out_user import LogOutUser
 from application.admin.send_reset import SendReset
+from application.avatars.release import ReleaseAvatar
 from application.ports.credentials import Claims
 from application.ports.persistence import Account
 from domain.tutor_request import TutorRequest
 from domain.user import Role, Status, User
 from tests.builders import a_user
+from tests.fakes.avatar_leases import FakeAvatarLeases
 from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
 from tests.fakes.codes import FakeCodes
@@ -23,6 +25,7 @@ from tests.fakes.credentials import LIFE, FakePasswordHasher
 from tests.fakes.login_sessions import FakeLoginSessions
 from tests.fakes.mail import FakeOutbox
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, LogLine
+from tests.fakes.speech_floor import nobody_speaks
 from tests.fakes.throttle import FakeThrottle
 from tests.fakes.wakeup import FakeWakeup
 
@@ -45,7 +48,8 @@ class Office:
         self.wakeup = FakeWakeup()
         self.work = FakeWorkFactory(self.database)
         work, clock = self.work, self.clock
-        ending = EndSessions(sessions=self.sessions, calls=self.stops)
+        release = ReleaseAvatar(holdings=FakeAvatarLeases(clock=clock), hush=nobody_speaks, clock=clock)
+        ending = EndSessions(sessions=self.sessions, calls=self.stops, release_avatar=release)
         verification = SendVerification(
             reading=FakeReading(self.database),
             codes=self.codes,

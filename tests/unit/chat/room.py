@@ -10,6 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from application import tasks
+from application.avatars.confirm import ConfirmLease
 from application.chat import events
 from application.chat.ask import Ask, Asked
 from application.chat.ask_once import AskOnce
@@ -28,9 +29,14 @@ from application.chat.take_turn import TakeTurn
 from application.chat.telling import Telling
 from application.ports.language_model import Prompt
 from application.ports.replies import Batch
+from application.speech.speaker import Speaker
+from application.speech.voices import Voices
 from domain.conversation import Message, MessageId, SessionId, Source
 from domain.user import UserId
 from tests.builders import a_stored_session, a_user, an_open_reply
+from tests.fakes.avatar_instances import FakeAvatarInstances
+from tests.fakes.avatar_leases import FakeAvatarLeases
+from tests.fakes.avatar_pool import FakeAvatarPool
 from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
 from tests.fakes.idempotency import FakeIdempotencyKeys
@@ -38,6 +44,7 @@ from tests.fakes.language_model import FakeLanguageModel
 from tests.fakes.metrics import FakeReplyMetrics
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
 from tests.fakes.replies import FakeCluster, FakeReplyLogs, FakeRuns
+from tests.fakes.speech_floor import FakeSpeechFloor
 from tests.fakes.throttle import FakeThrottle
 
 TICK_S = 0.01
@@ -123,9 +130,29 @@ class Room:
         self.reading = FakeReading(self.database)
         self.answers = SaysWhatTheModelSays(self.model)
         self.throttle = FakeThrottle(self.clock)
+        self.leases = FakeAvatarLeases(clock=self.clock)
+        self.instances = FakeAvatarInstances()
+        self.floor = FakeSpeechFloor()
+        self.pool = FakeAvatarPool()
+
+    def voices(self) -> Voices:
+        confirm = ConfirmLease(pool=self.pool, holdings=self.leases, clock=self.clock)
+        speaker = Speaker(
+            leases=self.leases,
+            instances=self.instances,
+            confirm=confirm,
+            floor=self.floor,
+            work=self.work,
+            clock=self.clock,
+            recovery_s=50 * TICK_S,
+            look_s=TICK_S / 5,
+            pause_s=0.0,
+        )
+        return Voices(speaker)
 
     def worker(self, name: str = "ours") -> Worker:
         runs = self.cluster.worker(name)
+        voices = self.voices()
         store = StoreReply(work=self.work, clock=self.clock, pause_s=0.001)
         replies = Replies(
             self.answers,
@@ -137,6 +164,7 @@ class Room:
             tick_s=self.tick_s,
             followed_tick_s=TICK_S / 2,
             look_s=TICK_S,
+            accompany=voices.accompany,
         )
         settle = SettleReply(work=self.work, logs=self.logs, clock=self.clock, metrics=self.metrics)
         take_turn = TakeTurn(
@@ -146,6 +174,7 @@ class Room:
             calls=self.calls,
             throttle=self.throttle,
             reading=self.reading,
+            hush=voices.hush,
             per_minute=self.per_minute,
             wait_s=self.wait_s,
         )
@@ -186,6 +215,7 @@ class Room:
                 runs=runs,
                 calls=self.calls,
                 settle=settle,
+                hush=voices.hush,
                 within_s=self.wait_s,
             ),
             Heed(calls=self.calls, replies=replies),

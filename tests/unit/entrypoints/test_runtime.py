@@ -23,6 +23,8 @@ RUNNING = Runtime(
     redis_url="unix:///run/x.sock",
     llm_url="openai+http://127.0.0.1:40000/v1",
     llm_api_key="key of this launch",
+    avatars_url="http://127.0.0.1:40001",
+    avatars_secret="secret of this launch",
 )
 
 
@@ -34,6 +36,7 @@ def test_embedded_parts_are_found_through_the_running_server(tmp_path: Path) -> 
     assert (found.redis_url, found.llm_url) == (RUNNING.redis_url, RUNNING.llm_url)
     assert (found.llm_api_key, found.llm_model) == (RUNNING.llm_api_key, "embedded")
     assert (found.redis_is_embedded, found.llm_is_embedded, found.grounding) == (True, True, "strict")
+    assert found.embedded_avatars == (RUNNING.avatars_url, RUNNING.avatars_secret)
 
 
 def test_the_embedded_model_is_found_where_it_stands_in_for_another(tmp_path: Path) -> None:
@@ -48,6 +51,18 @@ def test_the_embedded_model_is_found_where_it_stands_in_for_another(tmp_path: Pa
 
     assert found.embedded_llm == (RUNNING.llm_url, RUNNING.llm_api_key)
     assert (found.llm_url, found.llm_api_key) == ("http://h:1", "theirs")
+
+
+def test_our_own_avatars_are_found_where_everything_else_is_elsewhere(tmp_path: Path) -> None:
+    environ = {"DATA_DIR": str(tmp_path), "REDIS_URL": "redis://h", "LLM_URL": "http://h:1"}
+    settings = load_settings(environ)
+    elsewhere = load_settings({**environ, "AVATAR_MANAGER_URL": "http://h:8607"})
+    assert resolve(settings) is settings  # no server runs them
+
+    write_runtime(tmp_path, RUNNING)
+
+    assert resolve(settings).embedded_avatars == (RUNNING.avatars_url, RUNNING.avatars_secret)
+    assert resolve(elsewhere).embedded_avatars is None
 
 
 def test_without_a_model_file_the_model_stays_absent(tmp_path: Path) -> None:

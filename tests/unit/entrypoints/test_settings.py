@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.ice import IceServer
 from entrypoints.setting_table import shown_value, specs
 from entrypoints.settings import Settings, SettingsError, child_environment, load_settings
 
@@ -187,10 +188,10 @@ def test_mail_servers_get_the_usual_port_and_encryption(load: Load) -> None:
 
 
 def test_what_no_feature_uses_yet_is_said_so(load: Load) -> None:
-    settings = load(AVATAR_MANAGER_URL="http://gpu:8607", AUTO_TITLE="false", EMBEDDED_AVATAR_LIMIT="2")
+    settings = load(BLOB_URL="s3://bucket/here", AUTO_TITLE="false", EMBEDDED_AVATAR_LIMIT="2")
 
     later = [warning.split()[0] for warning in settings.warnings]
-    assert later == ["AVATAR_MANAGER_URL", "EMBEDDED_AVATAR_LIMIT"]
+    assert later == ["BLOB_URL"]
 
 
 def test_names_that_look_like_ours_get_a_hint(load: Load) -> None:
@@ -346,3 +347,49 @@ def test_the_key_of_a_fallback_is_shown_to_nobody(load: Load) -> None:
 def test_a_small_model_hears_less_again(load: Load, llm: str, tokens: int) -> None:
     assert load(LLM_URL=llm).context_tokens == tokens
     assert load(LLM_URL=llm, CONTEXT_TOKENS="0").context_tokens == 0
+
+
+def test_ice_servers_are_urls_or_what_browsers_take(load: Load) -> None:
+    stun, turn = IceServer(("stun:a:3478",)), IceServer(("turn:b",), "u", "p")
+    assert load().ice_servers == ()
+    assert load(ICE_SERVERS="stun:a:3478").ice_servers == (stun,)
+    assert load(ICE_SERVERS="stun:a:3478, turn:b?transport=tcp", TURN_SECRET="x").ice_servers == (
+        stun,
+        IceServer(("turn:b?transport=tcp",)),
+    )
+    listed = '["stun:a:3478", {"urls": "turn:b", "username": "u", "credential": "p"}]'
+    settings = load(ICE_SERVERS=listed)
+    assert settings.ice_servers == (stun, turn)
+    assert "u" not in shown_value(settings, "ICE_SERVERS", dict(specs())["ICE_SERVERS"]).replace("hidden", "")
+    both = '[{"urls": ["stun:a:3478", "stun:c"]}]'
+    assert load(ICE_SERVERS=both).ice_servers == (IceServer(("stun:a:3478", "stun:c")),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://a", "turn:a b", "[", "[1]", "[{}]", '[{"urls": []}]', '[{"urls": ["http://a"]}]',
+     '[{"urls": "stun:a", "username": 1}]'],
+)  # read as a table # fmt: skip
+def test_what_names_no_ice_server_is_refused(problems: Callable[..., list[str]], value: str) -> None:
+    (problem,) = problems(ICE_SERVERS=value)
+    assert problem.startswith("ICE_SERVERS ")
+
+
+def test_a_relay_needs_credentials(load: Load, problems: Callable[..., list[str]]) -> None:
+    (problem,) = problems(ICE_SERVERS="turn:secret.example")
+    assert problem.startswith("TURN_SECRET must be set")
+    assert load(ICE_SERVERS="turn:a", TURN_SECRET="s").turn_secret == "s"
+
+
+def test_the_live_server_is_beside_the_first_manager(load: Load) -> None:
+    assert load().live_server_url is None
+    assert load(AVATAR_MANAGER_URL="https://gpu:1,http://b").live_server_url == "http://gpu:8606"
+    assert load(AVATAR_MANAGER_URL="http://[::1]:1").live_server_url == "http://[::1]:8606"
+    assert load(AVATAR_MANAGER_PORT="1", LIVE_SERVER_PORT="2").live_server_url == "http://localhost:2"
+
+
+def test_a_file_of_voices_may_come_later(load: Load, tmp_path: Path) -> None:
+    settings = load(TTS_MODELS_FILE=str(tmp_path / "voices.json"))
+    assert settings.warnings == (
+        f"TTS_MODELS_FILE names a file that does not exist: {tmp_path / 'voices.json'}",
+    )

@@ -1,0 +1,24 @@
+"""Run one talking head on this machine: the avatar instance protocol on loopback, media by WebRTC.
+The embedded Avatar Manager starts these by itself; by hand it is for trying things out.
+
+With AVATAR_SECRET set, every request must carry it in the header X-Avatar-Secret. AVATAR_ICE_SERVERS takes a
+JSON list of ICE servers.
+
+examples:
+  virtual-tutor avatar-instance --look bruno --port 8615
+  AVATAR_SECRET=$(openssl rand -hex 16) virtual-tutor avatar-instance --max-sessions 2
+"""
+
+import argparse
+
+from entrypoints.children import avatar_instance
+
+SUMMARY = "run one talking head on this machine"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    avatar_instance.configure(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    return avatar_instance.run(arguments)
