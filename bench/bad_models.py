@@ -11,6 +11,7 @@ closed?
 import argparse
 import asyncio
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -25,11 +26,12 @@ from typing_extensions import override
 from tests.conftest import Valkey
 from tests.free_port import free_port
 from tests.integration.house import PASSWORD, User
-from tests.integration.served import Served, served
+from tests.integration.served import NO_AVATARS, Served, served
 from tests.servers.http import Exchange, run
 from tests.servers.llm_service import LlmServiceServer
 
 PIECES, GAP_S = 150, 0.02
+RESULTS = Path(__file__).with_name("BAD_MODELS.md")
 BAD = ("hang", "drip", "flood", "huge", "silent")
 BAD_READERS, GOOD_READERS, ROUNDS = 20, 5, 4
 STOPS, STOPS_AT_ONCE = 200, 10
@@ -68,9 +70,10 @@ async def lateness(user: User) -> list[float]:
     async with user.house.client.stream(
         "POST", "/api/chat/stream", headers=user.headers, data={"message": "well"}
     ) as answer:
-        async for piece in answer.aiter_raw():
+        async for piece in answer.aiter_raw():  # whole events: so we send them
             now = time.monotonic_ns()
-            late += [(now - int(stamp)) / 1e6 for stamp in piece.split(b"@")[1::2]]
+            chunks = [event for event in piece.split(b"\n\n") if b'"status":"streaming"' in event]
+            late += [(now - int(stamp)) / 1e6 for chunk in chunks for stamp in chunk.split(b"@")[1::2]]
     assert len(late) == PIECES, f"only {len(late)} pieces came"
     return late
 
@@ -133,6 +136,7 @@ async def two_servers(llm_url: str) -> AsyncIterator[tuple[Served, Served]]:
             "SECRET_KEY": "s" * 40,
             "JWT_SECRET_KEY": "j" * 40,
             "SINGLE_SESSION": "false",
+            **NO_AVATARS,
         }
         try:
             async with served(folder / "one", **shared) as one, served(folder / "two", **shared) as two:
@@ -148,12 +152,18 @@ async def person(one: Served, n: int) -> User:
 
 
 def told(name: str, values: list[float]) -> None:
-    figures = f"{median(values):7.1f} {p(values, 0.99):7.1f} {max(values):7.1f}"
-    print(f"{name:34} {len(values):6} {figures}", flush=True)
+    line = f"| {name} | {len(values)} | {median(values):.1f} | {p(values, 0.99):.1f} | {max(values):.1f} |"
+    print(line, flush=True)
+    with RESULTS.open("a") as results:
+        results.write(line + "\n")
 
 
 async def main() -> None:
-    print(f"{'milliseconds':34} {'n':>6} {'p50':>7} {'p99':>7} {'max':>7}")
+    RESULTS.write_text(
+        "# Who else feels models that misbehave, and how soon a stop reaches one\n\n"
+        f"`python -m bench.bad_models`, {os.cpu_count()} cores for all of it; milliseconds.\n\n"
+        "| | n | p50 | p99 | max |\n|---|--:|--:|--:|--:|\n"
+    )
     port = free_port()
     apart = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.bad_models", "--serve", str(port)

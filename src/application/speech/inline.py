@@ -38,7 +38,7 @@ _IN_FORMULA = re.compile(
     # what is skipped, what closes the formula, what tells that it is none
     r"\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*(?:\}|\Z)|\\."
     r"|(?P<close>(?<!\s)\$)(?!\d)"
-    rf"|(?P<stop>\n[ \t\r]*\n|(?<![A-Za-z\\{{])[A-Za-z]{{3,}}[ \t]+[A-Za-z]{{3}}|[{CJK}])",
+    rf"|(?P<stop>\n[ \t\r]*\n|(?<![A-Za-z\\{{])[A-Za-z]{{3,}}[ \t]+[A-Za-z]{{3}}|(?<=\s)\$(?=\S)|[{CJK}])",
     re.DOTALL,
 )
 _MONEY = re.compile(r"\d[\d.,]*(?:\.\s|[ \t]+(?!mod)[A-Za-z]{2})")

@@ -209,6 +209,8 @@ class Markup:
         if link and link.start() == at:
             found = address(ahead, at)
             self._address, self._address_from = found.thing, self._read + at
+            if found.thing is not None:
+                self._prose.separate(THING, self._read + at)
             return found.to
         if link:
             end = link.start()

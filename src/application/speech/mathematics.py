@@ -129,7 +129,7 @@ class _Reader:
             return [self.enclosed(sign)]
         if sign[0].isdigit():
             return [_Part(sign.replace("{,}", ","), "number")]
-        if sign[0] == "\\":
+        if sign[0] == "\\" and len(sign) > 1:
             return self.command(sign[1:])
         if sign == "&":
             return [_Part(self.cell, "mark")]

@@ -27,17 +27,21 @@ class Prose:
 
     def say(self, text: str, ends: Iterable[int], begin: int, thing: Thing | None = None) -> None:
         """`begin`: so many characters of the answer are before it."""
-        if self.last:
-            if self._comma and self.last[-1] not in _PUNCTUATION:
-                self._add(",", begin)
-            if self._blank and not (self._hidden and text[0] in _CLINGS):
-                self._add(" ", begin)
-        self._blank = self._comma = self._hidden = False
+        self.separate(text[0], begin)
         self._text.append(text)
         self._ends.extend(ends)
         self.last = (self.last + text)[-2:]
         if thing is not None:
             self._things.append(thing)
+
+    def separate(self, first: str, begin: int) -> None:
+        """What stands between the last word and the next, which begins with `first`."""
+        if self.last:
+            if self._comma and self.last[-1] not in _PUNCTUATION:
+                self._add(",", begin)
+            if self._blank and not (self._hidden and first in _CLINGS):
+                self._add(" ", begin)
+        self._blank = self._comma = self._hidden = False
 
     def blank(self) -> None:
         self._blank = True
