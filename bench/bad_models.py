@@ -70,6 +70,7 @@ async def lateness(user: User) -> list[float]:
     async with user.house.client.stream(
         "POST", "/api/chat/stream", headers=user.headers, data={"message": "well"}
     ) as answer:
+        assert answer.status_code == 200, await answer.aread()
         async for piece in answer.aiter_raw():  # whole events: so we send them
             now = time.monotonic_ns()
             chunks = [event for event in piece.split(b"\n\n") if b'"status":"streaming"' in event]

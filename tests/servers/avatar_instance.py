@@ -100,4 +100,4 @@ class AvatarInstanceServer(Server):
 
 
 if __name__ == "__main__":
-    run(lambda port: AvatarInstanceServer(port=port))
+    run(lambda port: AvatarInstanceServer(port=port, max_sessions=100))

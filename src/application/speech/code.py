@@ -39,6 +39,7 @@ _SIGNS = {
     "^": "caret",
 }
 _SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True)))
+_ADDRESS = re.compile(r"https?://(?:www\.)?([\w.-]+)\S*")
 _TAG = re.compile(r"</?([A-Za-z][\w-]*)[^<>]*>")
 _BETWEEN = re.compile(r"(?<=[A-Za-z])-(?=[A-Za-z])")
 _OPTION = re.compile(r"(?<!\S)--?(?=[A-Za-z])")
@@ -61,7 +62,7 @@ _LANGUAGES = dict(entry.split() for entry in _LANGUAGE_TABLE.split(", ")) | dict
 
 def spoken_code(code: str, lexicon: Lexicon | None) -> str:
     """`user_name`, `print()`, `x == 3`; in languages whose words we lack only what can be read is left."""
-    said = _TAG.sub(r" \1 ", code)
+    said = _TAG.sub(r" \1 ", _ADDRESS.sub(r"\1", code))
     if lexicon is not None:
         said = _DOT.sub(f" {lexicon.phrase('dot_in_address')} ", _CALL.sub("", said))
     if lexicon is not None and lexicon.english:

@@ -7,7 +7,7 @@ from application.speech.latex import FUNCTIONS, LETTERED
 
 _TOKEN = re.compile(r"[A-Za-z0-9α-ωΑ-Ω+\-−*/=^_<>≤≥≠≈×·÷√∞²³¹⁰⁴-⁹⁺⁻ⁿ₀-₉().,|!{}']{2,60}")
 _CALL = re.compile(
-    r"(?:[fghFGHOPETΘΩφψ])\((?:[^()\s\ufffc]|\([^()\s\ufffc]{0,20}\)){1,30}(?:\s[^()\s\ufffc]{1,20}){0,4}\)"
+    r"[fghFGHOPETΘΩφψ]'{0,2}\((?:[^()\s\ufffc]|\([^()\s\ufffc]{0,20}\)){1,30}(?:\s[^()\s\ufffc]{1,20}){0,4}\)"
 )
 _STRONG = re.compile(
     r"(?<=.)[=^×÷≤≥≠](?=.)|√.|[\w)][²³¹⁰⁴-⁹⁺⁻ⁿ]|(?<=[\w)])[+*<>](?=[\w(])|(?<![A-Za-z])[a-z][₀-₉]"

@@ -5,6 +5,9 @@ import html
 import re
 from collections.abc import Callable, Mapping
 
+from application.speech.english import ENGLISH
+from application.speech.latex import COMMANDS
+from application.speech.lexicon import UNICODE
 from application.speech.lookahead import Ahead, Found, Undecided
 from application.speech.spoken import THING, Kind, Thing
 from domain.words import CJK
@@ -20,12 +23,14 @@ ARGUMENT_MAX = 80
 
 _RUNS = {mark: re.compile(f"{re.escape(mark)}{{1,3}}") for mark in "`*_~"}
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+_LETTER_NAMES = frozenset(UNICODE.values())
 _LETTERS = re.compile("[A-Za-z]{0,40}")
 _LABEL = re.compile(r"\^[\w-]{0,40}|[\d,;–\- ]{0,40}")
 _CITATION = re.compile(r"(?:\^[\w-]{1,40}|\d{1,3}(?:\s?[,;–-]\s?\d{1,3})*)")
 _SOURCE = re.compile(r"\d+|[^】]*†[^】]*")
 _TARGET_END = re.compile(r"[)\n]")
 _TARGET = re.compile(r"\s*(?:<[^<>]*>|[^\s<>]*)(?:\s+(?:\"[^\"]*\"|'[^']*'|\([^()]*))?\s*\)?")
+_REFERENCE_END = re.compile(r"[\[\]\n]")
 _TAG_END = re.compile(r"[<>\n]")
 _TAG = re.compile(r"</?(?P<name>[A-Za-z][\w-]*)(?:\s[^<>]*)?/?>")
 _AUTOLINK = re.compile(
@@ -61,7 +66,10 @@ def backslash(ahead: Ahead, start: int) -> Found:
 
 def _command(ahead: Ahead, start: int) -> Found:
     end = ahead.behind(_LETTERS, start + 1)
-    if ahead.text[start:end] == "\\begin":
+    name = ahead.text[start + 1 : end]
+    if not (name in COMMANDS or name in ENGLISH.signs or name in _LETTER_NAMES):
+        return Found(start + 1, " ")  # C:\Users
+    if name == "begin":
         inner_end = ahead.find("\\end{", end, DISPLAY_MAX)
         close = ahead.find("}", inner_end, ARGUMENT_MAX) if inner_end >= 0 else -1
         return _formula(close + 1, ahead.text[start : close + 1]) if close >= 0 else Found(end)
@@ -154,9 +162,6 @@ def _after_text(ahead: Ahead, start: int) -> Found:
         if close >= 0 and ahead.text[close] == "]":
             return Found(close + 1)
     return Found(start + 1)
-
-
-_REFERENCE_END = re.compile(r"[\[\]\n]")
 
 
 def source(ahead: Ahead, start: int) -> Found:

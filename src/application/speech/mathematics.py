@@ -135,7 +135,7 @@ class _Reader:
             return [_Part(self.cell, "mark")]
         if sign in ",;.":
             return [_Part(sign, "mark")]
-        if sign in self.say.signs:
+        if sign in self.say.signs and not sign.isalpha():
             return [_Part(self.say.sign(sign), "operator")]
         if sign in UNICODE:
             return self.plain(sign if UNICODE[sign] == "-" else f"\\{UNICODE[sign]}")

@@ -34,7 +34,7 @@ TITLES = frozenset(_TITLES.split())  # what is numbered in Roman numerals
 MONARCHS = frozenset(_MONARCHS.split())
 
 _ABBREVIATION = re.compile(
-    r"(?<![\w.'’-])(?:(?:[^\W\d_]\.){2,6}|[^\W\d_]{1,8}\.(?:[^\W\d_]{1,2}\.)*)(?![\w.])"
+    r"(?<![\w.'’/-])(?:(?:[^\W\d_]\.){2,6}|[^\W\d_]{1,8}\.(?:[^\W\d_]{1,2}\.)*)(?![\w.])"
 )
 _ORDINAL = re.compile(r"(?<!\S)\d{1,2}\.(?!\S)")
 _WORD = re.compile(r"[^\W_]+(?:[.'’-][^\W_]+)*")
@@ -126,6 +126,8 @@ _NAMES = (
     rule(r"§§?\s?", lambda match: "section "),
     rule(r"(?<=\d)\*(?=\d)", lambda match: " times "),
     rule(r"(?<=\d\s)\*(?=\s\d)", lambda match: "times"),
+    rule(r"(?<=\d\s)x(?=\s\d)", lambda match: "times"),
+    rule(r"(?:(?<=\s[\w)]\s)|(?<=[\d²³)]\s))[-−–](?=\s\d*[A-Za-z]?[²³]?(?!\w))", lambda match: "minus"),
     rule(r"(?<!\S)\$(?!\S)", lambda match: "dollar"),
     rule(r"@", lambda match: " at "),
     rule(r"--+", lambda match: "–"),

@@ -7,7 +7,7 @@ from application.speech.abbreviations import ABBREVIATED
 from application.speech.calendar import is_month
 from application.speech.markup import Markup
 from application.speech.notation import MONARCHS, TITLES, Around, Said, read, rest_behind
-from application.speech.spoken import THING, Plain, Spoken, Thing
+from application.speech.spoken import THING, Pause, Plain, Spoken, Thing
 from application.speech.tongue import Ear
 from application.speech.units import UNIT
 from domain.words import CJK
@@ -31,7 +31,7 @@ _JOINS = re.compile(
     r"(?:USD|EUR|GBP|CHF|CNY|RMB|JPY|thousand|million|billion|trillion|bn|[ap]m|[AP]M|x|of|to|log|sin|cos|[KMk])"
 )
 _GREEK = re.compile("[α-ωΑ-Ω](?![α-ωά-ώΑ-Ω])")
-_CALL = re.compile(r"(?:\A|\s)[fghFGHOPETΘΩφψ]\([^)]*\Z")
+_CALL = re.compile(r"(?:\A|\s)[fghFGHOPETΘΩφψ]'{0,2}\([^)]*\Z")
 _ROMAN = re.compile("[IVXLC]+")
 _IDEOGRAPH = re.compile(f"[{CJK}{_IDEOGRAPHIC}]")
 _QUOTES = "\"'“”‘’«»()[]"
@@ -127,7 +127,8 @@ class Speakable:
     def _spoken(self, said: Said, begin: int) -> Spoken:
         end = begin + said.to
         blank = " " if self._text[end : end + 1] in (" ", "\n") and end < len(self._text) else ""
-        return Spoken(said.text + blank, self._ends[end - 1], said.pause)
+        pause = Pause.SENTENCE if self._text[end : end + 1] == "\n" else said.pause
+        return Spoken(said.text + blank, self._ends[end - 1], pause)
 
 
 def is_plain(token: str) -> bool:

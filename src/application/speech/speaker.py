@@ -11,7 +11,12 @@ from application.avatars.confirm import ConfirmLease
 from application.chat.feed import Reader
 from application.chat.reply import AvatarState
 from application.chat.running import RunningReply
-from application.ports.avatar_instances import AvatarInstances, InstanceTimeout, InstanceUnreachable
+from application.ports.avatar_instances import (
+    AvatarInstances,
+    InstanceStarting,
+    InstanceTimeout,
+    InstanceUnreachable,
+)
 from application.ports.avatar_leases import AvatarLeases
 from application.ports.clock import Clock
 from application.ports.persistence import WorkFactory
@@ -134,9 +139,7 @@ class Turn:
             if not await self._may_speak(within_s):
                 return False
             try:
-                await self.by.instances.speak(
-                    self.viewer.lease, self.viewer.rtc, segment.text, within_s=within_s
-                )
+                await self._say(segment, within_s)
             except InstanceTimeout:  # perhaps it was heard: then saying it again would be worse than not
                 self._doubtful.append(segment)
                 self._failures += 1
@@ -159,6 +162,21 @@ class Turn:
                 continue
             self._doubtful.append(segment)
             return await self._recovered()
+
+    async def _say(self, segment: Segment, within_s: float) -> None:
+        """Raises what `AvatarInstances.speak` does; who is still starting has heard nothing and is asked
+        again, as long as we may."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.by.recovery_s
+        while True:
+            try:
+                return await self.by.instances.speak(
+                    self.viewer.lease, self.viewer.rtc, segment.text, within_s=within_s
+                )
+            except InstanceStarting:
+                if loop.time() > deadline or not await self._may_speak(within_s):
+                    raise
+            await asyncio.sleep(self.by.look_s)
 
     async def _may_speak(self, within_s: float) -> bool:
         """The reply has the floor, and the viewer is the user's."""

@@ -47,6 +47,7 @@ _WORDS = (
 _IDEOGRAPH = re.compile(f"[{CJK}]")
 _KANA = re.compile("[\u3041-\u3096\u30a1-\u30fa]")
 _FOREIGN = re.compile("[\u0400-\u1cff\u1f00-\u1fff\uac00-\ud7af]{2}")  # scripts that no name in English has
+_UMLAUT = re.compile("[äöüß]")
 _SURE = 5  # words; so many of another language turn the opinion
 _LINGERS = 3  # words that may stand between two ideographs
 
@@ -66,7 +67,7 @@ class Ear:
             return
         self._ideographs = max(0, self._ideographs - 1)
         word = token.strip("\"'“”‘’«»()[].,;:!?…").lower()
-        tongue = _WORDS.get(word) or (Tongue.OTHER if _FOREIGN.search(word) else None)
+        tongue = _WORDS.get(word) or _by_letters(word)
         if tongue is Tongue.ENGLISH:
             self._english = min(_SURE, self._english + 1)
         elif tongue is not None:
@@ -78,3 +79,9 @@ class Ear:
         if self._ideographs:
             return Tongue.OTHER if self._kana else Tongue.CHINESE
         return Tongue.ENGLISH if self._english >= 0 else self._foreign
+
+
+def _by_letters(word: str) -> Tongue | None:
+    if _FOREIGN.search(word):
+        return Tongue.OTHER
+    return Tongue.GERMAN if _UMLAUT.search(word) else None

@@ -50,7 +50,6 @@ class Watcher:
     http: httpx.AsyncClient
     number: int = 0
     size: tuple[int, int] = (0, 0)
-    answer: str = ""
     seen: list[Seen] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     peer: RTCPeerConnection = field(
@@ -59,15 +58,22 @@ class Watcher:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def __aenter__(self) -> "Watcher":
-        offer = await self.offer()
-        answer = (await self.http.post("/offer", json={"sdp": offer, "type": "offer"})).json()
-        self.number, self.answer = answer["sessionid"], answer["sdp"]
-        await self.peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
-        await self.until(lambda: bool(self.seen and self.heard))
+        try:
+            await self._connect()
+        except BaseException:
+            await self.leave()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.leave()
+
+    async def _connect(self) -> None:
+        offer = await self.offer()
+        answer = (await self.http.post("/offer", json={"sdp": offer, "type": "offer"})).json()
+        self.number = answer["sessionid"]
+        await self.peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))
+        await self.until(lambda: bool(self.seen and self.heard))
 
     async def offer(self) -> str:
         """The session description a browser would send."""

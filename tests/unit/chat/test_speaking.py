@@ -7,7 +7,12 @@ import pytest
 from typing_extensions import override
 
 from application.chat.running import RunningReply
-from application.ports.avatar_instances import InstanceTimeout, InstanceUnreachable, NotAccepted
+from application.ports.avatar_instances import (
+    InstanceStarting,
+    InstanceTimeout,
+    InstanceUnreachable,
+    NotAccepted,
+)
 from domain.avatar import AvatarName, Instance, Lease, RtcSession
 from domain.conversation import MessageId, SessionId
 from domain.errors import DomainError
@@ -213,6 +218,17 @@ class TestFaults:
         rtc = await watched(room, ann)
         room.model.pieces = SENTENCES
         instances.faults = [None, fault, fault]
+        running = await worker.ask(ann, "What?")
+        await spoken(room, running)
+        assert instances.said == [(rtc, text) for text in SAID]
+        assert "avatar" not in [event["status"] for event in told(running.reply.log[:])]
+
+    async def test_of_one_that_is_still_starting_are_waited_out(
+        self, room: Room, worker: Worker, ann: UserId, instances: Faulty
+    ) -> None:
+        rtc = await watched(room, ann)
+        room.model.pieces = SENTENCES
+        instances.faults = [InstanceStarting()] * 10
         running = await worker.ask(ann, "What?")
         await spoken(room, running)
         assert instances.said == [(rtc, text) for text in SAID]
