@@ -61,6 +61,12 @@ class Delivery:
         """A segment is about to be sent."""
         return replace(self, sending_until=until)
 
+    def over(self, length: int) -> "Delivery":
+        """The last segment was taken: what follows it in the answer is nothing to be heard."""
+        if not self.given:
+            return self
+        return replace(self, given=(*self.given[:-1], replace(self.given[-1], upto=length)))
+
     def took(self, text: str, upto: int, now: float) -> "Delivery":
         """The avatar has taken a segment: it says it behind the others."""
         begins = max([now, *(one.ends_at for one in self.given)])

@@ -116,6 +116,8 @@ class Turn:
         async for segment, last in self._segments():
             if not await self._deliver(segment, LAST_WITHIN_S if last else WITHIN_S):
                 return
+        self.delivery = self.delivery.over(len(self.running.reply.text))
+        await self.by.floor.keep(self.running.user, self.delivery)
 
     async def _segments(self) -> AsyncIterator[tuple[Segment, bool]]:
         """As the answer comes. Whether it is the last is known where the answer has ended."""

@@ -101,6 +101,13 @@ class TestSpeech:
         assert room.instances.said == [(rtc, text) for text in SAID]
         assert room.message(running.reply.message).spoken_upto == len("".join(SENTENCES))
 
+    async def test_is_over_with_what_can_be_heard(self, room: Room, worker: Worker, ann: UserId) -> None:
+        await watched(room, ann)
+        room.model.pieces = ["Look at this. ", "\n\n---\n"]
+        running = await worker.ask(ann, "What?")
+        await spoken(room, running)
+        assert room.message(running.reply.message).spoken_upto == len(running.reply.text)
+
     async def test_without_a_viewer_goes_nowhere(self, room: Room, worker: Worker, ann: UserId) -> None:
         running = await worker.ask(ann, "What?")
         assert running.task is not None
