@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from adapters.http.avatar_instance import HttpAvatarInstances
+from adapters.loopback import instance_secret
 from application.ports.avatar_instances import (
     AvatarInstances,
     CallRejected,
@@ -188,7 +189,7 @@ class TestTheWire:
         await instances.offer(lease_at(server.port, manager=OWN + "/"), OFFER)
         foreign, own = server.received
         assert "x-avatar-secret" not in foreign.headers
-        assert own.headers["x-avatar-secret"] == SECRET
+        assert own.headers["x-avatar-secret"] == instance_secret(SECRET, server.port) != SECRET
 
     async def test_a_sound_is_streamed(
         self, instances: HttpAvatarInstances, server: AvatarInstanceServer, tmp_path: Path

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.redis.avatar_leases import RedisAvatarLeases, RedisHoldings, RedisKeeper
-from application.ports.avatar_leases import CallKind, CallState, LastStart, ManagerCall
+from application.ports.avatar_leases import LINES_MAX, CallKind, CallState, LastStart, ManagerCall
 from domain.avatar import AvatarName, Instance, Lease, LeaseNumber, RtcSession
 from domain.errors import StorageUnavailable
 from domain.user import UserId
@@ -161,6 +161,27 @@ class TestRtcSessions:
         assert await table.leases.current_rtc(lease) == RTC
         assert not await table.leases.select(ANN, RtcSession(1))
         assert await table.leases.current_rtc(lease) == RTC
+
+    async def test_whose_number_is_given_again_is_the_new_ones(self, table: Table) -> None:
+        anns, bens = await table.held(), await table.held(BEN)
+        await table.leases.capture(anns, OTHER_RTC)
+        await table.leases.capture(anns, RTC)
+        await table.leases.capture(bens, RTC)  # the instance has lost the first one and uses its number again
+        assert await table.leases.renew(bens, RTC)
+        assert not await table.leases.renew(anns, RTC)
+        assert await table.leases.current_rtc(anns) is None
+        assert not await table.leases.select(ANN, RTC)
+        assert await table.leases.renew(anns, OTHER_RTC)
+
+    async def test_are_no_more_than_somebody_needs(self, table: Table) -> None:
+        lease = await table.held()
+        sessions = [RtcSession(100_000 + n) for n in range(3 * LINES_MAX)]
+        for rtc in sessions:
+            assert await table.leases.capture(lease, rtc)
+            assert await table.leases.current_rtc(lease) == rtc
+        kept = [rtc for rtc in sessions if await table.leases.renew(lease, rtc)]
+        assert len(kept) <= LINES_MAX
+        assert sessions[-1] in kept
 
     async def test_are_gone_with_their_lease(self, table: Table) -> None:
         old = await table.held()

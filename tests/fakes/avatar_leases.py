@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing_extensions import override
 
 from application.ports.avatar_leases import (
+    LINES_MAX,
     AvatarLeases,
     Books,
     CallKind,
@@ -41,6 +42,7 @@ class FakeAvatarLeases(AvatarLeases, Claims, ManagerCalls, Holdings):
     _wanted: dict[UserId, tuple[LeaseNumber, float]] = field(default_factory=dict)
     _last: int = 0
     _selected: dict[UserId, RtcSession] = field(default_factory=dict)
+    _owners: dict[tuple[str, int, RtcSession], UserId] = field(default_factory=dict)
 
     @override
     async def of(self, user: UserId) -> Lease | None:
@@ -59,7 +61,16 @@ class FakeAvatarLeases(AvatarLeases, Claims, ManagerCalls, Holdings):
     async def capture(self, lease: Lease, rtc: RtcSession) -> bool:
         if not self._is_current(lease):
             return False
-        if rtc not in (mine := self.rtc.setdefault(lease.user, [])):
+        place = (lease.instance.host, lease.instance.port, rtc)
+        if (former := self._owners.get(place, lease.user)) != lease.user and rtc in self.rtc.get(former, []):
+            self.rtc[former].remove(rtc)
+            if self._selected.get(former) == rtc:
+                del self._selected[former]
+        self._owners[place] = lease.user
+        mine = self.rtc.setdefault(lease.user, [])
+        if len(mine) >= LINES_MAX:
+            mine[:] = [one for one in mine if one == self._selected.get(lease.user)]
+        if rtc not in mine:
             mine.append(rtc)
         self._selected[lease.user] = rtc
         return True

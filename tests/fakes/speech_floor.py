@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from typing_extensions import override
@@ -11,25 +13,26 @@ from domain.user import UserId
 
 @dataclass(eq=False)
 class FakeSpeechFloor(SpeechFloor):
-    """One for all workers."""
+    """One for all workers. `cleared` is what was taken away since somebody had the floor."""
 
     down: bool = False
     held: dict[UserId, Delivery] = field(default_factory=dict)
+    cleared: dict[UserId, Delivery] = field(default_factory=dict)
 
     @override
-    async def take(self, user: UserId, speech: Delivery) -> Delivery | None:
+    async def take(self, user: UserId, delivery: Delivery) -> Delivery | None:
         self._reachable()
-        before = self.held.get(user)
-        self.held[user] = speech
+        before = self.held.get(user) or self.cleared.pop(user, None)
+        self.held[user] = delivery
         return before
 
     @override
-    async def keep(self, user: UserId, speech: Delivery) -> bool:
+    async def keep(self, user: UserId, delivery: Delivery) -> bool:
         self._reachable()
         held = self.held.get(user)
-        if held is None or held.message != speech.message:
+        if held is None or held.message != delivery.message:
             return False
-        self.held[user] = speech
+        self.held[user] = delivery
         return True
 
     @override
@@ -38,7 +41,13 @@ class FakeSpeechFloor(SpeechFloor):
         held = self.held.get(user)
         if held is None or session not in (None, held.session):
             return None
+        self.cleared[user] = held
         return self.held.pop(user)
+
+    @override
+    async def leave(self, user: UserId, delivery: Delivery) -> None:
+        if await self.keep(user, delivery):
+            del self.held[user]
 
     def _reachable(self) -> None:
         if self.down:
@@ -47,3 +56,9 @@ class FakeSpeechFloor(SpeechFloor):
 
 async def nobody_speaks(*_: object) -> None:
     """Where nothing is said, nothing falls silent."""
+
+
+@asynccontextmanager
+async def silence(*_: object) -> AsyncIterator[None]:
+    """Likewise."""
+    yield

@@ -164,7 +164,7 @@ async def test_nothing_of_the_departed_is_left(
     assert set(details) == STORES
     assert details["files"]["erased"] == details["pictures"]["erased"] == details["exports"]["erased"] == 1
     assert details["database"]["erased"] > 5
-    assert details["redis"]["erased"] >= 6
+    assert details["redis"]["erased"] >= 4  # his avatar was given back before
     assert await any_house.sql(f"SELECT id FROM user WHERE id = {id}") == []
     assert redis.keys(f"*:{id}") == redis.keys(f"*:{id}:*") == []
     assert [path for path in Path(any_house.settings.upload_dir).rglob("*") if path.is_file()] == []

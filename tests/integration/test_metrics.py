@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.free_port import free_port
-from tests.integration.served import Served, children_of, served
+from tests.integration.served import NO_AVATARS, Served, children_of, served
 from tests.integration.waiting import until
 from tests.servers.llm_service import LlmServiceServer
 
@@ -127,7 +127,7 @@ async def test_a_taken_port_costs_a_warning_only(tmp_path: Path, llm: LlmService
 
 
 async def test_zero_switches_it_off(tmp_path: Path, llm: LlmServiceServer) -> None:
-    async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT="0") as one:
+    async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT="0", **NO_AVATARS) as one:
         await healthy(one, 1)
         listening = {part for pid in one.family() for part in await asyncio.to_thread(ports_of, pid)}
         assert listening == {int(one.house.url.rpartition(":")[2])}

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from adapters.redis.client import translated
 from application.ports.avatar_leases import (
+    LINES_MAX,
     AvatarLeases,
     Books,
     CallKind,
@@ -91,12 +92,26 @@ return 1
 """
 )
 
-# ARGV: number, rtc session, where it is
+# ARGV: number, rtc session, where it is, user, the session's own place, most of them. An instance gives a
+# number again when its session is over: whoever had it before has it no more, however long ago
 CAPTURE = (
     _USER
     + """
 if not is_current(ARGV[1]) then return 0 end
 local left = redis.call('PTTL', LEASE)
+local owner = 'rtc_owner:' .. ARGV[5]
+local former = redis.call('GET', owner)
+if former and former ~= ARGV[4] then
+  redis.call('HDEL', 'rtc:' .. former, ARGV[2])
+  if redis.call('GET', 'sessionid:' .. former) == ARGV[2] then redis.call('DEL', 'sessionid:' .. former) end
+end
+redis.call('SET', owner, ARGV[4], 'EX', 86400)
+if redis.call('HLEN', RTC) >= tonumber(ARGV[6]) then
+  local current = redis.call('GET', CURRENT)
+  for _, rtc in ipairs(redis.call('HKEYS', RTC)) do
+    if rtc ~= current then redis.call('HDEL', RTC, rtc) end
+  end
+end
 redis.call('HSET', RTC, ARGV[2], ARGV[3])
 redis.call('SET', CURRENT, ARGV[2], 'PX', left)
 redis.call('PEXPIRE', RTC, left)
@@ -268,7 +283,9 @@ class RedisAvatarLeases(AvatarLeases):
     @override
     async def capture(self, lease: Lease, rtc: RtcSession) -> bool:
         where = {"instance": lease.instance_id, "port": lease.instance.port, "time": lease.confirmed_at}
-        return bool(await self._run(lease.user, CAPTURE, lease.number, rtc, json.dumps(where)))
+        place = f"{lease.instance.host}:{lease.instance.port}:{rtc}"
+        told = (lease.number, rtc, json.dumps(where), lease.user, place, LINES_MAX)
+        return bool(await self._run(lease.user, CAPTURE, *told))
 
     @override
     async def select(self, user: UserId, rtc: RtcSession) -> bool:

@@ -1,34 +1,40 @@
 """Which reply is spoken for a user (`avatar:floor:{user}`)."""
 
-import json
 from dataclasses import dataclass
 from typing import cast
 
+import msgspec
 from redis.asyncio import Redis
 from typing_extensions import override
 
 from adapters.redis.client import translated
 from application.ports.speech_floor import SpeechFloor
-from domain.conversation import MessageId, SessionId
-from domain.speech import Delivery, Given
+from domain.conversation import SessionId
+from domain.speech import Delivery
 from domain.user import UserId
 
 LIFE_S = 3600  # nobody speaks longer without a word in between
+CLEARED_LIFE_S = 30  # longer than any segment is on its way
 
-# the message's number comes first, so that a script need not understand the rest
+# the message's number comes first and the session's second, so that no script need understand the rest;
+# what is cleared stays for a moment under the number 0
 KEEP = """
 local held = redis.call('GET', KEYS[1])
 if not held or string.match(held, '^(%d+) ') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', ARGV[3])
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 return 1
 """
 CLEAR = """
 local held = redis.call('GET', KEYS[1])
 if not held then return false end
-local session = cjson.decode(string.match(held, '^%d+ (.*)$')).session
-if ARGV[1] ~= '' and string.format('%.0f', session) ~= ARGV[1] then return false end
-redis.call('DEL', KEYS[1])
+local message, session, rest = string.match(held, '^(%d+) (%d+) (.*)$')
+if message == '0' or (ARGV[1] ~= '' and session ~= ARGV[1]) then return false end
+redis.call('SET', KEYS[1], '0 ' .. session .. ' ' .. rest, 'EX', ARGV[2])
 return held
+"""
+LEAVE = """
+local held = redis.call('GET', KEYS[1])
+if held and string.match(held, '^(%d+) ') == ARGV[1] then redis.call('DEL', KEYS[1]) end
 """
 
 
@@ -37,43 +43,37 @@ class RedisSpeechFloor(SpeechFloor):
     redis: Redis
 
     @override
-    async def take(self, user: UserId, speech: Delivery) -> Delivery | None:
-        packed = f"{speech.message} {_packed(speech)}"
+    async def take(self, user: UserId, delivery: Delivery) -> Delivery | None:
         with translated():
-            held = await self.redis.set(_key(user), packed, ex=LIFE_S, get=True)
+            held = await self.redis.set(_key(user), _packed(delivery), ex=LIFE_S, get=True)
         return _unpacked(cast(bytes | None, held))
 
     @override
-    async def keep(self, user: UserId, speech: Delivery) -> bool:
+    async def keep(self, user: UserId, delivery: Delivery) -> bool:
+        message = str(delivery.message)
         with translated():
-            kept = await self.redis.eval(KEEP, 1, _key(user), str(speech.message), _packed(speech), LIFE_S)
-        return bool(kept)
+            return bool(await self.redis.eval(KEEP, 1, _key(user), message, _packed(delivery), LIFE_S))
 
     @override
     async def clear(self, user: UserId, session: SessionId | None = None) -> Delivery | None:
+        wanted = "" if session is None else str(session)
         with translated():
-            held = await self.redis.eval(CLEAR, 1, _key(user), "" if session is None else str(session))
+            held = await self.redis.eval(CLEAR, 1, _key(user), wanted, CLEARED_LIFE_S)
         return _unpacked(held)
+
+    @override
+    async def leave(self, user: UserId, delivery: Delivery) -> None:
+        with translated():
+            await self.redis.eval(LEAVE, 1, _key(user), str(delivery.message))
 
 
 def _key(user: UserId) -> str:
     return f"avatar:floor:{user}"
 
 
-def _packed(speech: Delivery) -> str:
-    given = [[one.upto, round(one.ends_at, 3)] for one in speech.given]
-    fields = {"session": speech.session, "given": given, "sending_until": round(speech.sending_until, 3)}
-    return json.dumps(fields, separators=(",", ":"))
+def _packed(delivery: Delivery) -> bytes:
+    return b"%d %d %b" % (delivery.message, delivery.session, msgspec.json.encode(delivery))
 
 
 def _unpacked(held: bytes | None) -> Delivery | None:
-    if not held:
-        return None
-    message, _, packed = held.decode().partition(" ")
-    fields = json.loads(packed)
-    return Delivery(
-        session=SessionId(fields["session"]),
-        message=MessageId(int(message)),
-        given=tuple(Given(upto, ends_at) for upto, ends_at in fields["given"]),
-        sending_until=fields["sending_until"],
-    )
+    return msgspec.json.decode(held.split(b" ", 2)[2], type=Delivery) if held else None

@@ -12,7 +12,7 @@ from adapters.redis.client import translated
 from adapters.redis.mail import MAILBOX
 from application.ports.personal_data import Departed, PersonalStore
 
-BY_NUMBER = ("sessionid", "rtc", "avatar:lease", "avatar:lock", "avatar:wanted")
+BY_NUMBER = ("sessionid", "rtc", "avatar:lease", "avatar:lock", "avatar:wanted", "avatar:floor")
 MAPPINGS = "avatar:user_mappings"
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ class ReleaseAvatar:
     clock: Clock
 
     async def __call__(self, user: UserId) -> None:
-        await self.hush(user)
+        await asyncio.gather(self.hush(user), self._give_up(user))
+
+    async def _give_up(self, user: UserId) -> None:
         try:
             await self.holdings.give_up(user, self.clock.now().timestamp(), CallState.OWED)
         except StorageUnavailable:  # then the lease goes by its time limit

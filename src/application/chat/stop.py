@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from application.chat.engine import Replies
@@ -11,8 +12,8 @@ from domain.conversation import MessageId, SessionId, SessionNotFound
 from domain.errors import StorageUnavailable
 from domain.user import UserId
 
-# What an avatar says of the session's replies ends; raises nothing.
-Hush = Callable[[UserId, SessionId], Awaitable[None]]
+# What an avatar says of the session's replies ends before the context begins; raises nothing of its own.
+Hushed = Callable[[UserId, SessionId], AbstractAsyncContextManager[None]]
 
 CONFIRMED_WITHIN_S, LOOK_AGAIN_S = 5.0, 0.5
 
@@ -35,17 +36,15 @@ class StopReply:
     runs: Runs
     calls: Calls
     settle: SettleReply
-    hush: Hush
+    hushed: Hushed
     within_s: float = CONFIRMED_WITHIN_S
 
     async def __call__(self, user: UserId, session: SessionId) -> Ended:
         """Raises SessionNotFound; StorageUnavailable when a living worker does not confirm in time."""
         if not await self.reading.owns(user, session):
             raise SessionNotFound
-        try:
+        async with self.hushed(user, session):
             return await self._end(session)
-        finally:
-            await self.hush(user, session)
 
     async def _end(self, session: SessionId) -> Ended:
         stopped = await self.replies.stop_session(session)

@@ -8,6 +8,8 @@ from typing import Protocol
 from domain.avatar import AvatarName, Instance, Lease, LeaseNumber, RtcSession
 from domain.user import UserId
 
+LINES_MAX = 8  # rtc sessions of one lease
+
 
 class AvatarLeases(Protocol):
     """At most one lease per user. It lives for the idle time after its last use; what has lapsed is as good
@@ -26,8 +28,9 @@ class AvatarLeases(Protocol):
         ...
 
     async def capture(self, lease: Lease, rtc: RtcSession) -> bool:
-        """An instance has given this lease's user that session: it is his now, and the current one. False
-        when the lease is not current any more."""
+        """An instance has given this lease's user that session: it is his now, nobody else's any more, and
+        the current one. Of LINES_MAX others all but the one used last are forgotten. False when the lease is
+        not current any more."""
         ...
 
     async def select(self, user: UserId, rtc: RtcSession) -> bool:

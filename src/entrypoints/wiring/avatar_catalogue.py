@@ -18,6 +18,7 @@ from application.ports.avatar_catalogue import AvatarCatalogue
 from application.ports.voices import Voices
 from domain.catalogue import Part
 from entrypoints.settings import Settings
+from entrypoints.wiring.gateways import AvatarHttp
 
 
 def catalogue_at(http: httpx.AsyncClient, settings: Settings) -> AvatarCatalogue:
@@ -35,7 +36,7 @@ class AvatarCatalogueProvider(Provider):
 
     @provide
     async def catalogue(
-        self, http: httpx.AsyncClient, redis: Redis, settings: Settings
+        self, http: AvatarHttp, redis: Redis, settings: Settings
     ) -> AsyncIterator[AvatarCatalogue]:
         server = "embedded" if settings.avatars_are_embedded else settings.live_server_url or ""
         catalogue = CachedCatalogue(catalogue_at(http, settings), RedisCatalogueCopies(redis, server))

@@ -24,6 +24,7 @@ from application.ports.avatar_pool import AvatarPool, PoolUnreachable
 from application.ports.clock import Clock
 from application.speech.voices import Voices
 from entrypoints.settings import Settings
+from entrypoints.wiring.gateways import AvatarHttp
 from entrypoints.wiring.shared_state import WorkerId
 
 Chore = tuple[str, float, Callable[[], Awaitable[object]]]  # its name, how often, and what
@@ -61,7 +62,7 @@ class AvatarProvider(Provider):
     )
 
     @provide
-    def pool(self, http: httpx.AsyncClient, settings: Settings) -> AvatarPool:
+    def pool(self, http: AvatarHttp, settings: Settings) -> AvatarPool:
         return pool_of(http, settings)
 
     @provide

@@ -74,7 +74,7 @@ class ChatProvider(Provider):
         voices: Voices,
     ) -> StopReply:
         return StopReply(
-            reading=reading, replies=replies, runs=runs, calls=calls, settle=settle, hush=voices.hush
+            reading=reading, replies=replies, runs=runs, calls=calls, settle=settle, hushed=voices.hushed
         )
 
     @provide

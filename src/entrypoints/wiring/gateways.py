@@ -1,6 +1,7 @@
 """Everybody outside: documents, mail, and the machine's own clock, keys and processes."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import NewType
 
 import httpx
 from dishka import Provider, Scope, provide
@@ -27,6 +28,7 @@ from application.ports.passages import Embedder, Passages
 from entrypoints.settings import Settings
 
 EMBEDDED = "embedded"
+AvatarHttp = NewType("AvatarHttp", httpx.AsyncClient)  # their calls never take the connections of models
 
 
 class GatewayProvider(Provider):
@@ -38,6 +40,12 @@ class GatewayProvider(Provider):
         lean = LeanTransport() if settings.http_transport == "lean" else None
         async with http_client(transport=lean) as client:
             yield client
+
+    @provide
+    async def avatar_http(self, settings: Settings) -> AsyncIterator[AvatarHttp]:
+        lean = LeanTransport() if settings.http_transport == "lean" else None
+        async with http_client(transport=lean) as client:
+            yield AvatarHttp(client)
 
     @provide
     def knowledge(

@@ -1,6 +1,5 @@
 """The line between viewers and their avatars."""
 
-import httpx
 from dishka import Provider, Scope, provide, provide_all
 
 from adapters.http.avatar_instance import HttpAvatarInstances
@@ -13,6 +12,7 @@ from application.ports.avatar_instances import AvatarInstances
 from application.ports.clock import Clock
 from domain.avatar import Lease
 from entrypoints.settings import Settings
+from entrypoints.wiring.gateways import AvatarHttp
 
 
 class WebRtcProvider(Provider):
@@ -20,7 +20,7 @@ class WebRtcProvider(Provider):
     plain = provide_all(MakeOffer, PassOn)
 
     @provide
-    def instances(self, http: httpx.AsyncClient, settings: Settings) -> AvatarInstances:
+    def instances(self, http: AvatarHttp, settings: Settings) -> AvatarInstances:
         return HttpAvatarInstances(http, settings.embedded_avatars)
 
     @provide(scope=Scope.REQUEST)

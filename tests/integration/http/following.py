@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from dishka import Provider
 from redis import Redis
 
 from adapters.sql import migrate
@@ -17,14 +18,16 @@ Workers = tuple[House, House]
 
 
 @asynccontextmanager
-async def two_workers(folder: Path, redis_url: str, **environ: str) -> AsyncIterator[Workers]:
+async def two_workers(
+    folder: Path, redis_url: str, *overrides: Provider, **environ: str
+) -> AsyncIterator[Workers]:
     """Two servers of one new installation."""
     environ["REDIS_URL"] = redis_url
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()
     settings = settings_for(folder, **environ)
     await asyncio.to_thread(migrate.upgrade, settings.sqlalchemy_url)
-    async with running(settings) as one, running(settings) as other:
+    async with running(settings, *overrides) as one, running(settings, *overrides) as other:
         yield one, other
 
 

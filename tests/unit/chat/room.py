@@ -147,6 +147,7 @@ class Room:
             recovery_s=50 * TICK_S,
             look_s=TICK_S / 5,
             pause_s=0.0,
+            watch_s=TICK_S / 5,
         )
         return Voices(speaker)
 
@@ -215,7 +216,7 @@ class Room:
                 runs=runs,
                 calls=self.calls,
                 settle=settle,
-                hush=voices.hush,
+                hushed=voices.hushed,
                 within_s=self.wait_s,
             ),
             Heed(calls=self.calls, replies=replies),

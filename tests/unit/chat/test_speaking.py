@@ -8,15 +8,16 @@ from typing_extensions import override
 
 from application.chat.running import RunningReply
 from application.ports.avatar_instances import (
+    InstanceFailed,
     InstanceStarting,
     InstanceTimeout,
     InstanceUnreachable,
     NotAccepted,
 )
-from domain.avatar import AvatarName, Instance, Lease, RtcSession
+from domain.avatar import AvatarName, Instance, Lease, LeaseNumber, RtcSession
 from domain.conversation import MessageId, SessionId
 from domain.errors import DomainError
-from domain.speech import Delivery
+from domain.speech import Delivery, Viewer
 from domain.user import UserId
 from tests.fakes.avatar_instances import FakeAvatarInstances
 from tests.unit.chat.room import TICK_S, Room, Worker, told, until
@@ -108,6 +109,20 @@ class TestSpeech:
         await spoken(room, running)
         assert room.message(running.reply.message).spoken_upto == len(running.reply.text)
 
+    async def test_is_not_far_ahead_of_the_voice(self, room: Room, worker: Worker, ann: UserId) -> None:
+        await watched(room, ann)
+        room.model.pieces = SENTENCES * 20
+        running = await worker.ask(ann, "What?")
+        assert running.task is not None
+        await asyncio.wait([running.task])
+        await asyncio.sleep(5 * TICK_S)
+        assert 10 < len(room.instances.said) < 25  # twenty seconds of a quick voice
+        for _ in range(60):
+            room.clock.pass_(seconds=5)
+            await asyncio.sleep(TICK_S)
+        await spoken(room, running)
+        assert [text for _, text in room.instances.said] == SAID * 20
+
     async def test_without_a_viewer_goes_nowhere(self, room: Room, worker: Worker, ann: UserId) -> None:
         running = await worker.ask(ann, "What?")
         assert running.task is not None
@@ -180,13 +195,16 @@ class TestSilence:
     ) -> None:
         rtc = await watched(room, ann)
         room.model.pieces = SENTENCES
+        room.instances.talking.add(rtc)
         first = await worker.ask(ann, "What?", session)
-        await spoken(room, first)
-        await until(lambda: room.floor.held[ann].upto == len("".join(SENTENCES)))
+        await until(lambda: ann in room.floor.held and room.floor.held[ann].upto == len("".join(SENTENCES)))
+        assert first.task is not None
+        await asyncio.wait([first.task])
         room.clock.pass_(seconds=3.5)  # one sentence and a half
         second = await worker.ask(ann, "Pardon?", session)
         assert room.instances.interrupted == [rtc]
         assert room.message(first.reply.message).spoken_upto == len(SENTENCES[0].rstrip())
+        room.instances.talking.clear()
         await spoken(room, second)
         assert [question.heard for question in room.answers.questions] == [None, SAID[0]]
 
@@ -205,9 +223,10 @@ class TestSilence:
     async def test_is_not_asked_for_another_session(
         self, room: Room, worker: Worker, ann: UserId, session: SessionId
     ) -> None:
-        await watched(room, ann)
+        room.instances.talking.add(await watched(room, ann))
         room.model.pieces = SENTENCES
-        await spoken(room, await worker.ask(ann, "What?", session))
+        await worker.ask(ann, "What?", session)
+        await until(lambda: len(room.instances.said) == len(SAID))
         other = (await worker.ask(ann, "Else?")).reply.session
         await until(lambda: ann in room.floor.held and room.floor.held[ann].session == other)
         interrupted = list(room.instances.interrupted)
@@ -215,6 +234,7 @@ class TestSilence:
         await asyncio.sleep(TICK_S)
         assert room.instances.interrupted == interrupted
         assert room.floor.held[ann].session == other
+        room.instances.talking.clear()
 
 
 class TestFaults:
@@ -241,6 +261,31 @@ class TestFaults:
         assert instances.said == [(rtc, text) for text in SAID]
         assert "avatar" not in [event["status"] for event in told(running.reply.log[:])]
 
+    async def test_of_one_that_has_its_hands_full_are_waited_out(
+        self, room: Room, worker: Worker, ann: UserId, instances: Faulty
+    ) -> None:
+        rtc = await watched(room, ann)
+        room.model.pieces = SENTENCES
+        instances.faults = [None, *[NotAccepted()] * 10]
+        running = await worker.ask(ann, "What?")
+        await spoken(room, running)
+        assert instances.said == [(rtc, text) for text in SAID]
+        assert "avatar" not in [event["status"] for event in told(running.reply.log[:])]
+
+    async def test_what_was_taken_and_not_yet_heard_is_said_again_elsewhere(
+        self, room: Room, worker: Worker, ann: UserId, instances: Faulty
+    ) -> None:
+        rtc = await watched(room, ann)
+        room.model.pieces = SENTENCES
+        instances.talking.add(rtc)
+        running = await worker.ask(ann, "What?")
+        await until(lambda: len(instances.said) == len(SAID))
+        room.clock.pass_(seconds=5.0)  # two and a half
+        instances.sessions.discard(rtc)
+        other = await watched(room, ann)
+        await spoken(room, running)
+        assert instances.said == [(rtc, text) for text in SAID] + [(other, text) for text in SAID[2:]]
+
     async def test_what_may_have_been_heard_is_not_said_again(
         self, room: Room, worker: Worker, ann: UserId, instances: Faulty
     ) -> None:
@@ -251,7 +296,7 @@ class TestFaults:
         assert instances.said == [(rtc, text) for text in (SAID[0], *SAID[2:])]
 
     @pytest.mark.parametrize(
-        "faults", [[NotAccepted()] * 3, [InstanceUnreachable()] * 3, [InstanceTimeout()] * 3]
+        "faults", [[InstanceFailed()] * 3, [InstanceUnreachable()] * 3, [InstanceTimeout()] * 3]
     )
     async def test_that_last_are_told_and_end_with_another_connection(
         self, room: Room, worker: Worker, ann: UserId, instances: Faulty, faults: list[DomainError]
@@ -259,11 +304,14 @@ class TestFaults:
         rtc = await watched(room, ann)
         room.model.pieces, room.model.hold_after = SENTENCES, 5
         instances.faults = [None, *faults]
+        instances.slow_s = 2 * TICK_S
         running = await worker.ask(ann, "What?")
 
         def states() -> list[object]:
             return [event["state"] for event in told(running.reply.log[:]) if event["status"] == "avatar"]
 
+        await until(lambda: instances.said == [(rtc, SAID[0])])
+        room.clock.pass_(seconds=2.1)  # it was heard
         await until(lambda: states() == ["lost"])
         other = await watched(room, ann)
         await until(lambda: states() == ["lost", "recovered"])
@@ -291,8 +339,11 @@ class TestFaults:
     ) -> None:
         await watched(room, ann)
         room.model.pieces = SENTENCES
-        instances.faults = [None, *[NotAccepted()] * 3]
+        instances.faults = [None, *[InstanceUnreachable()] * 3]
+        instances.slow_s = TICK_S
         running = await worker.ask(ann, "What?")
+        await until(lambda: len(instances.said) == 1)
+        room.clock.pass_(seconds=2.1)
         await spoken(room, running)
         assert [text for _, text in instances.said] == SAID[:1]
         assert room.message(running.reply.message).spoken_upto == len(SENTENCES[0].rstrip())
@@ -304,6 +355,7 @@ class TestFaults:
         room.model.pieces, room.model.hold_after = SENTENCES, 2
         running = await worker.ask(ann, "What?")
         await until(lambda: len(instances.said) == 1)
+        room.clock.pass_(seconds=2.1)
         await room.leases.drop(room.leases.mappings[ann], 0.0, None)
         room.model.release()
         await spoken(room, running)
@@ -321,9 +373,23 @@ class TestFaults:
         assert running.reply.text
 
 
+INSTANCE = Instance(manager="http://m", avatar=ADA, host="h", port=8615)
+VIEWER = Viewer(
+    Lease(
+        user=UserId(1),
+        avatar=ADA,
+        number=LeaseNumber(3),
+        instance=INSTANCE,
+        started_at=1.0,
+        confirmed_at=1.0,
+    ),
+    RtcSession(100_001),
+)
+
+
 class TestDelivery:
     def test_is_heard_as_time_goes_by(self) -> None:
-        delivery = Delivery(session=SessionId(1), message=MessageId(2))
+        delivery = Delivery(session=SessionId(1), message=MessageId(2), to=VIEWER)
         assert (delivery.upto, delivery.heard(9.0), delivery.goes_on(9.0)) == (0, 0, False)
         delivery = delivery.took("x" * 28, 30, 10.0).took("y" * 14, 45, 10.5)
         assert delivery.upto == 45
@@ -331,13 +397,13 @@ class TestDelivery:
         assert (delivery.goes_on(12.9), delivery.goes_on(13.0)) == (True, False)
 
     def test_forgets_what_is_long_said(self) -> None:
-        delivery = Delivery(session=SessionId(1), message=MessageId(2))
+        delivery = Delivery(session=SessionId(1), message=MessageId(2), to=VIEWER)
         for n in range(1000):
             delivery = delivery.took("word", 4 * n, float(n))
         assert len(delivery.given) <= 2
         assert delivery.heard(2000.0) == 3996
 
     def test_on_its_way_counts_as_going_on(self) -> None:
-        delivery = Delivery(session=SessionId(1), message=MessageId(2)).sending(5.0)
+        delivery = Delivery(session=SessionId(1), message=MessageId(2), to=VIEWER).sending(5.0)
         assert (delivery.goes_on(4.0), delivery.goes_on(5.0)) == (True, False)
         assert replace(delivery, sending_until=0.0).goes_on(4.0) is False

@@ -88,7 +88,7 @@ def on_the_path_as_sent(connection: "ASGIConnection[Any, Any, Any, Any]", _: Bas
 
 def described(schema: type, meaning: str) -> dict[int, ResponseSpec]:
     answers = {200: ResponseSpec(schema, generate_examples=False, description=meaning)}
-    return answers | errors(403, 404, 409, 502, 504, token=True, body=True)
+    return answers | errors(403, 404, 409, 429, 502, 504, token=True, body=True)
 
 
 class WebRtcController(Controller):
@@ -110,10 +110,7 @@ class WebRtcController(Controller):
         status_code=200,
         opt=USER,
         operation_class=operation(json_body({"sdp": SOME_TEXT, "type": OFFER}, ["sdp", "type"])),
-        responses={
-            **described(Connected, "The avatar's answer."),
-            **errors(429),
-        },
+        responses=described(Connected, "The avatar's answer."),
     )
     async def rtc_offer(
         self,
