@@ -2,10 +2,12 @@
 of this launch, everything bounded. It costs a few megabytes where a web framework costs sixty."""
 
 import asyncio
+import hashlib
 import hmac
 import json
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,11 +21,18 @@ SECRET_HEADER = "X-Avatar-Secret"  # noqa: S105 (a header's name)
 HEAD_MAX = 16 * 1024
 BODY_MAX = 64 * 1024  # unless a route takes more
 PIECE = 64 * 1024
+FIRST_S = 5.0  # who connects has something to ask
 IDLE_S, BODY_S, WRITE_S = 75.0, 30.0, 30.0  # between requests; for the next piece; until the answer is taken
 LINGER_S, LINGER_MAX = 2.0, 256 * 1024 * 1024
 CONNECTIONS = 512
 
 log = logging.getLogger(__name__)
+
+
+def instance_secret(secret: str, port: int) -> str:
+    """What opens the instance at that port alone: whoever takes its port when it is dead learns nothing that
+    opens another one, or our manager. `secret` is the one of this launch."""
+    return hmac.new(secret.encode(), f"instance:{port}".encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ class LoopbackServer:
     secret: str  # empty: whoever may connect may ask
     routes: tuple[Route, ...]
     refuse: Callable[[Refusal], Answer]
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _held: "dict[asyncio.Task[None], _Conversation]" = field(default_factory=dict, init=False)
     _server: asyncio.Server | None = field(default=None, init=False)
 
     async def __aenter__(self) -> "LoopbackServer":
@@ -131,24 +140,36 @@ class LoopbackServer:
     async def __aexit__(self, *_: object) -> None:
         if self._server:
             self._server.close()
-        for task in self._tasks:
+        tasks = tuple(self._held)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._tasks) >= CONNECTIONS:
+        if task is None or not self._has_room():
             return writer.close()
-        self._tasks.add(task)
+        conversation = self._held[task] = _Conversation(self, reader, writer)
         try:
-            await _Conversation(self, reader, writer).hold()
+            await conversation.hold()
         except (OSError, TimeoutError):
             pass  # the other side is gone, or has stopped in the middle
         except asyncio.CancelledError:
             pass  # we end
         finally:
-            self._tasks.discard(task)
+            self._held.pop(task, None)
             writer.close()
+
+    def _has_room(self) -> bool:
+        """For one more, if need be in the place of one that asks nothing: first of those that never have."""
+        if len(self._held) < CONNECTIONS:
+            return True
+        idle = [(held.has_asked, held.idle_since, task) for task, held in self._held.items() if held.is_idle]
+        if not idle:
+            return False
+        *_, task = min(idle, key=lambda each: each[:2])
+        del self._held[task]
+        return task.cancel()
 
     async def respond(self, route: "Route | Refusal", asked: Asked) -> Answer:
         try:
@@ -194,6 +215,9 @@ class _Conversation:
     wire: h11.Connection = field(
         default_factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_MAX), init=False
     )
+    has_asked: bool = field(default=False, init=False)
+    is_idle: bool = field(default=True, init=False)  # no whole request is there
+    idle_since: float = field(default_factory=time.monotonic, init=False)
 
     async def hold(self) -> None:
         try:
@@ -208,7 +232,7 @@ class _Conversation:
 
     async def _exchange(self) -> bool:
         """Whether there may be another one."""
-        request = await self._event(IDLE_S)
+        request = await self._asked_for()
         if not isinstance(request, h11.Request):
             return False
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}
@@ -228,6 +252,15 @@ class _Conversation:
             return True
         await self._linger()
         return False
+
+    async def _asked_for(self) -> object:
+        """The head of the next request, or what came instead of it."""
+        self.is_idle, self.idle_since = True, time.monotonic()
+        within = IDLE_S if self.has_asked else FIRST_S
+        async with asyncio.timeout(within):  # however slowly it drips in
+            request = await self._event(within)
+        self.is_idle, self.has_asked = False, True
+        return request
 
     async def _body(self, most: int) -> bytes:
         body = bytearray()

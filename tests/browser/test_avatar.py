@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import statistics
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.student import CUT_SHORT, Student, a_student
 from tests.browser.talking_box import TalkingBox
@@ -147,7 +148,7 @@ async def viewer(browser: Browser, one: Served) -> AsyncIterator[Viewer]:
 async def meet(student: Student) -> Viewer:
     await student.button("Start avatar").click()
     await expect(student.page.get_by_text("The avatar is here.")).to_be_visible(timeout=PATIENCE_S * 1000)
-    await student.page.wait_for_function("document.getElementById('face').videoWidth > 0")
+    await expect(student.page.locator("#face")).not_to_have_js_property("videoWidth", 0)
     await student.page.evaluate(WATCHING)
     return Viewer(student)
 
@@ -216,7 +217,8 @@ async def test_a_new_question_interrupts_it(viewer: Viewer, llm: LlmServiceServe
 
 async def test_it_goes_and_comes_back(viewer: Viewer, one: Served) -> None:
     ann = viewer.student
-    await ann.button("Stop avatar").click()
+    async with ann.page.expect_response("**/api/avatar/disconnect"):
+        await ann.button("Stop avatar").click()
     await expect(ann.button("Start avatar")).to_be_focused()
     await expect(ann.page.locator("#face")).to_be_hidden()
     assert (await ann.asked("POST", "/api/avatar/disconnect"))["msg"] == "No active avatar connection"
@@ -225,6 +227,45 @@ async def test_it_goes_and_comes_back(viewer: Viewer, one: Served) -> None:
     again = await meet(ann)
     assert await again.frames_per_second(3) >= FPS_LEAST
     ann.assert_undisturbed()
+
+
+async def test_while_it_is_muted_a_screen_reader_reads_the_answers(viewer: Viewer) -> None:
+    ann = viewer.student
+    messages = ann.page.locator("#messages")
+    await expect(ann.page.locator("#caption")).to_have_attribute("aria-live", "off")
+    await expect(messages).to_have_attribute("aria-live", "off")
+    await ann.button("Mute").click()
+    await expect(ann.button("Mute")).to_have_attribute("aria-pressed", "true")
+    await expect(messages).to_have_attribute("aria-live", "polite")
+    await ann.button("Mute").click()
+    await expect(messages).to_have_attribute("aria-live", "off")
+
+
+async def without_a_way(route: Route) -> None:
+    """An answer whose every address refuses us."""
+    answer = await route.fetch()
+    told = await answer.json()
+    told["sdp"] = re.sub(r"a=ice-pwd:\S+", f"a=ice-pwd:{'x' * 24}", told["sdp"])
+    await route.fulfill(response=answer, json=told)
+
+
+async def test_one_that_cannot_be_reached_is_given_up_in_words(browser: Browser, one: Served) -> None:
+    async with a_student(browser, one.house.url) as ann:
+        await ann.register("ann@example.org")
+        await ann.page.route("**/api/webrtc/offer", without_a_way)
+        async with ann.page.expect_response("**/api/avatar/disconnect", timeout=PATIENCE_S * 1000):
+            await ann.button("Start avatar").click()
+
+        await expect(ann.page.get_by_text("The avatar could not be shown.")).to_be_visible()
+        await expect(ann.page.get_by_text("The avatar is here.")).to_be_hidden()
+        await expect(ann.button("Start avatar")).to_be_enabled()
+
+        async with ann.page.expect_response("**/api/webrtc/offer", timeout=PATIENCE_S * 1000):
+            await ann.button("Start avatar").click()
+        await ann.button("Log out").click()
+        await (await ann.log_in("ann@example.org")).page.unroute("**/api/webrtc/offer")
+        await expect(ann.page.locator("#stage")).to_be_hidden()
+        await meet(ann)
 
 
 async def test_a_reload_lets_it_be_started_again(viewer: Viewer) -> None:
@@ -256,7 +297,7 @@ async def test_one_that_dies_while_it_speaks_is_called_back(
         os.kill(pid, signal.SIGKILL)
 
     await expect(ann.page.get_by_text("The avatar is back.")).to_be_visible()
-    await ann.page.wait_for_function("document.getElementById('face').videoWidth > 0")
+    await expect(ann.page.locator("#face")).not_to_have_js_property("videoWidth", 0)
     await ann.page.evaluate(WATCHING)
     since = await viewer.now()
     await viewer.until(it_was_heard, since)

@@ -199,6 +199,84 @@ async def test_another_chat_is_opened_while_one_is_answered(at_page: AtPage, llm
         jan.assert_undisturbed()
 
 
+async def test_a_chat_opened_again_while_another_is_loaded_is_read_once(
+    at_page: AtPage, llm: LlmServiceServer
+) -> None:
+    async with at_page() as vic:
+        await (await (await vic.register("vic@example.org")).ask("The first.")).until()
+        first = await vic.chat_id
+        await vic.button("New chat").click()
+        llm.script = Script(pieces=WORDS, gap=0.06)
+        await vic.ask("The second.")
+        await expect(vic.answers).to_contain_text("word3 ")
+        loaded = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await loaded.wait()
+            await route.abort()
+
+        await vic.page.route(f"**/api/message/list?session_id={first}", late)
+        await vic.button("The first.").click()
+        await vic.ask("For the first only?")
+        await vic.button("The second.").click()
+        await expect(vic.answers).to_contain_text("word10 ")
+        loaded.set()
+
+        assert await vic.until() == "".join(WORDS)
+        await expect(vic.page.locator("article")).to_have_count(2)
+        await expect(vic.question).to_have_value("For the first only?")
+        stored = await vic.asked("GET", f"/api/message/list?session_id={await vic.chat_id}")
+        assert [one["role"] for one in stored] == ["user", "assistant"]
+
+
+async def test_a_document_stays_out_of_the_chat_that_was_opened_meanwhile(at_page: AtPage) -> None:
+    async with at_page() as wim:
+        await wim.register("wim@example.org")
+        arrived = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await arrived.wait()
+            await route.continue_()
+
+        await wim.page.route("**/api/chat/upload", late)
+        await wim.page.get_by_label("Upload document").set_input_files(SAMPLES / "networks.txt")
+        await expect(wim.page.get_by_role("list", name="Uploads")).to_contain_text("networks.txt")
+        await wim.button("New chat").click()
+        arrived.set()
+
+        await expect(wim.page.get_by_text("Ready: ask about it.")).to_be_visible()
+        await expect(wim.page.locator("article")).to_have_count(0)
+        await expect(wim.page.get_by_role("heading", name="New chat")).to_be_visible()
+
+
+async def test_nothing_of_one_login_is_seen_in_the_next(at_page: AtPage) -> None:
+    async with at_page() as xia:
+        await (await xia.register("xia@example.org")).ask("What only Xia asks.")
+        await xia.until()
+        await xia.page.route("**/api/chat/upload", lambda route: asyncio.sleep(0))
+        await xia.page.get_by_label("Upload document").set_input_files(SAMPLES / "networks.txt")
+        async with xia.page.expect_event("requestfailed"):
+            await xia.button("Log out").click()
+
+        await expect(xia.log_in_form).to_be_visible()
+        await expect(xia.page.locator("#chat-list li, #uploads li, article")).to_have_count(0)
+
+
+async def test_logging_out_ends_a_token_that_was_renewed_meanwhile(at_page: AtPage) -> None:
+    async with at_page() as yan:
+        await yan.register("yan@example.org")
+
+        async def renew(route: Route) -> None:
+            await yan.page.evaluate(RENEWED)
+            await route.continue_()
+
+        await yan.page.route("**/api/logout", renew)
+        await yan.button("Log out").click()
+
+        await expect(yan.log_in_form).to_be_visible()
+        assert not await yan.page.evaluate("localStorage.length")
+
+
 async def test_a_broken_line_costs_no_word(browser: Browser, url: str, llm: LlmServiceServer) -> None:
     llm.script = Script(pieces=WORDS, gap=0.06)
     async with (
@@ -365,6 +443,11 @@ async def test_the_keyboard_is_enough(at_page: AtPage) -> None:
 TWO_AT_ONCE = """async () => {
     const { post } = await import("/assets/page/api.js");
     await Promise.all([post("/chat/new", { json: {} }), post("/chat/new", { json: {} })]);
+}"""
+
+RENEWED = """() => {
+    const key = "virtual-tutor.token";
+    localStorage.setItem(key, `${localStorage.getItem(key)}-2`);
 }"""
 
 CAPTIONED = """async ({ text, sound }) => {

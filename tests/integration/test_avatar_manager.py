@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.loopback import SECRET_HEADER
+from adapters.loopback import SECRET_HEADER, instance_secret
 from entrypoints.children.avatar_manager import SECRET, USUAL_NAME
 from tests.free_port import free_port
 from tests.integration.served import children_of, is_alive
@@ -55,7 +55,7 @@ class Manager:
     async def tell(self, info: dict[str, Any], path: str) -> None:
         """Make the stand-in behind it do something."""
         url = f"http://127.0.0.1:{info['port']}{path}"
-        await self.client.post(url, headers={SECRET_HEADER: KEY}, timeout=0.5)
+        await self.client.post(url, headers=shown_to(info), timeout=0.5)
 
     def instances(self) -> list[int]:
         """Their processes, without what is only being started."""
@@ -67,6 +67,11 @@ class Manager:
             assert time.monotonic() - began < within, self.instances()
             await asyncio.sleep(0.02)
         return time.monotonic() - began
+
+
+def shown_to(info: dict[str, Any]) -> dict[str, str]:
+    """What opens that instance, and no other."""
+    return {SECRET_HEADER: instance_secret(KEY, info["port"])}
 
 
 def command_of(pid: int) -> str:
@@ -134,7 +139,7 @@ async def test_a_start_brings_an_instance_up_and_the_last_disconnect_takes_it_do
     assert (first["connections"], first["running"], first["gpu"]) == (1, True, None)
     assert first["webrtc_url"] == f"http://127.0.0.1:{first['port']}"
     assert manager.instances() == [first["pid"]]
-    health = await manager.client.get(f"{first['webrtc_url']}/health")
+    health = await manager.client.get(f"{first['webrtc_url']}/health", headers=shown_to(first))
     assert health.json()["look"] == "ada"
 
     second = await manager.started("ada", 2)
@@ -270,6 +275,15 @@ async def test_strangers_are_refused_everywhere(manager: Manager, shown: str | N
     assert manager.instances() == [info["pid"]]
 
 
+async def test_an_instance_is_opened_by_its_own_secret_alone(manager: Manager) -> None:
+    ada, bruno = await manager.started("ada"), await manager.started("bruno")
+    for shown in (manager.client.headers, shown_to(ada)):
+        for url in (f"{bruno['webrtc_url']}/health", "/health"):
+            opened = shown is manager.client.headers and url == "/health"
+            answer = await manager.client.get(url, headers=dict(shown))
+            assert answer.status_code == (200 if opened else 403)
+
+
 async def test_a_full_house_refuses_in_the_words_callers_look_for(tmp_path: Path) -> None:
     async with managing(tmp_path, limit=2) as manager:
         await manager.started("ada")
@@ -297,7 +311,8 @@ async def test_the_usual_name_is_an_avatar_of_its_own_with_the_first_look(manage
 
     assert usual["real_avatar_name"] == USUAL_NAME
     assert usual["pid"] != ada["pid"]
-    assert (await manager.client.get(f"{usual['webrtc_url']}/health")).json()["look"] == "ada"
+    health = await manager.client.get(f"{usual['webrtc_url']}/health", headers=shown_to(usual))
+    assert health.json()["look"] == "ada"
 
 
 async def test_many_starts_at_once_never_run_more_than_may_and_count_right(tmp_path: Path) -> None:
@@ -359,7 +374,8 @@ async def test_a_crashed_instance_is_replaced_at_once_and_its_viewers_still_coun
         await asyncio.sleep(0.02)
     assert now["start_time"] != before["start_time"]
     assert now["connections"] == 2
-    assert (await manager.client.get(f"{now['webrtc_url']}/health")).status_code == 200
+    health = await manager.client.get(f"{now['webrtc_url']}/health", headers=shown_to(now))
+    assert health.status_code == 200
     with pytest.raises(httpx.ConnectError):
         await manager.client.get(f"{before['webrtc_url']}/health")
 
@@ -406,6 +422,18 @@ async def test_one_that_is_deaf_to_a_request_to_end_is_killed(manager: Manager) 
 
     assert time.monotonic() - began < 4  # callers wait 5 s
     assert manager.instances() == []
+
+
+async def test_an_instance_that_lacks_its_data_is_refused_at_once_with_the_reason(manager: Manager) -> None:
+    (manager.faults / "ada").write_text("unfit")
+    began = time.monotonic()
+    refused = await manager.start("ada")
+
+    assert (refused.status_code, refused.json()["status"]) == (400, "error")
+    assert "missing or damaged" in refused.json()["message"]
+    assert time.monotonic() - began < 5
+    assert (await manager.listed(), manager.instances()) == ({}, [])
+    assert (await manager.started("bruno"))["connections"] == 1
 
 
 async def test_one_is_kept_warm_and_taken_by_the_first_who_comes(tmp_path: Path) -> None:

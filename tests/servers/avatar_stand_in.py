@@ -3,7 +3,7 @@ socket it is given, and misbehaves when asked to.
 
 `python -m tests.servers.avatar_stand_in --look NAME --fd LISTENER`. POST /crash ends it at once, /freeze
 makes it deaf to everything but SIGKILL, /watch/N has N viewers from now on. A file named after the look in
-the folder STAND_IN_FAULTS says how it starts: `dead`, `slow`, or `frozen`.
+the folder STAND_IN_FAULTS says how it starts: `dead`, `unfit`, `slow`, or `frozen`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from adapters.avatar_manager.pool import UNFIT
 from adapters.loopback import Answer, Asked, LoopbackServer, Refusal, Route
 
 SLOW_S = 1.0
@@ -71,6 +72,8 @@ def main() -> None:
     how = fault.read_text() if fault.is_file() else ""
     if how == "dead":
         sys.exit(4)
+    if how == "unfit":
+        sys.exit(UNFIT)
     if how == "slow":
         time.sleep(SLOW_S)
     if how == "frozen":

@@ -12,6 +12,9 @@ from adapters.avatar_manager.roster import Avatar, End, Launch, Process, Roster
 
 FROZEN_LOOKS = 4  # so many without an answer, and it is replaced
 LOAD_POLL_S, POLL_S = 0.05, 0.02
+# The exit status of an instance that lacks what it needs; it has said in the log what that is.
+UNFIT = 78
+LACKING = "what its voice needs is missing or damaged; the log of the avatars says what"
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +100,8 @@ class Pool:
             raise StartFailed(f"Avatar '{name}' does not answer") from None
         info = self._info(avatar, connections) if self.roster.is_on(avatar) else None
         if info is None:
-            raise StartFailed(f"Avatar '{name}' could not be started")
+            why = f": {avatar.unfit}" if avatar.unfit else ""
+            raise StartFailed(f"Avatar '{name}' could not be started{why}")
         return info
 
     async def disconnect(self, name: str) -> int:
@@ -175,6 +179,7 @@ class Pool:
                 run.watch.cancel()
             log.info("%s %d ended with %d", run.process.look, number, code)
             del self._runs[number]
+            run.process.unfit = LACKING if code == UNFIT else ""
             self.roster.died(run.process, time.monotonic())
 
     async def _watch(self, run: Run) -> None:

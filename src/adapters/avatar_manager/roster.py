@@ -1,6 +1,7 @@
 """Who is on: which avatars run for how many viewers, in which processes, and what to launch or end next. No
 input or output here: events go in with the time they happened, `plan` says what to do."""
 
+import math
 from dataclasses import dataclass, field
 
 IDLE_S = 1800.0  # nobody has started it for so long, and nobody watches
@@ -8,6 +9,7 @@ SETTLED_S = 30.0  # a process that lived so long did not die of its birth
 DELAYS = (0.0, 0.5, 1.0)  # seconds before a restart; after one more death in a row it is given up
 CALM_S = 3.0  # after the last avatar went, before the next one is kept warm
 WARM_RETRY_S = 30.0
+WARM_FOR_S = 600.0  # nobody has expected one for so long: then none is kept warm either
 
 
 class Full(Exception):
@@ -32,6 +34,7 @@ class Process:
     ready: bool = False
     taken: bool = False  # by an avatar, once: what it was is nothing to be kept warm
     ending: bool = False
+    unfit: str = ""  # why no other would fare better
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +49,7 @@ class Avatar:
     process: Process | None = None
     deaths: int = 0  # in a row
     due: float = 0.0  # for the next process
+    unfit: str = ""  # why it was given up, where that is known
 
     @property
     def is_ready(self) -> bool:
@@ -70,21 +74,24 @@ Step = Launch | End
 class Roster:
     """At most `limit` avatars run, in at most `limit` processes, those that are still ending included.
 
-    While none runs, one process is kept warm with the look that was used last, for whoever comes next. Beside
-    a running avatar there is none: it would cost its memory, and its start the time of the one that talks.
+    While none runs but one is expected, a process is kept warm with the look that was used last. Beside a
+    running avatar there is none: it would cost its memory, and its start the time of the one that talks.
     """
 
     looks: dict[str, str]  # avatar name -> the look it is drawn with
     limit: int
-    warm_at: float | None  # when to warm up at the latest; None: never
+    warm_at: float | None  # when to warm up if nobody has expected one before; None: never
     favourite: str = ""  # the look to keep warm
     on: dict[str, Avatar] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
+    warm_until: float = 0.0
     warm_deaths: int = 0
     launches: int = 0
 
     def __post_init__(self) -> None:
         self.favourite = self.favourite or next(iter(self.looks.values()))
+        if self.warm_at is not None:
+            self.warm_until = self.warm_at + WARM_FOR_S
 
     def start(self, name: str, instance_id: str, now: float) -> Avatar:
         """One viewer more. Raises UnknownAvatar or Full."""
@@ -119,7 +126,10 @@ class Roster:
 
     def expected(self, now: float) -> None:
         """Somebody looks at the avatars and may soon want one."""
-        if self.warm_at is not None:
+        if self.warm_at is None:
+            return
+        self.warm_until = now + WARM_FOR_S
+        if not self.warm_deaths:  # else that is when to try again
             self.warm_at = min(self.warm_at, now)
 
     def watched(self, process: Process, now: float) -> None:
@@ -139,13 +149,17 @@ class Roster:
         if avatar:
             avatar.process = None
             avatar.deaths = avatar.deaths + 1 if early else 1
-            if avatar.deaths > len(DELAYS):
+            avatar.unfit = process.unfit
+            if process.unfit or avatar.deaths > len(DELAYS):
                 self._off(avatar, now)
+                self.warm_until = now  # a spare one would fare no better
             else:
                 avatar.due = now + DELAYS[avatar.deaths - 1]
         elif not process.ending and self.warm_at is not None:
             self.warm_deaths = self.warm_deaths + 1 if early else 1
-            self.warm_at = now + WARM_RETRY_S * self.warm_deaths
+            self.warm_at = now + WARM_RETRY_S * min(self.warm_deaths, len(DELAYS))
+            if process.unfit or self.warm_deaths > len(DELAYS):
+                self.warm_until = now  # given up, until one is expected again
 
     def plan(self, now: float) -> list[Step]:
         """What to do now. The steps count as taken: asked again at the same time, there is nothing more."""
@@ -162,7 +176,7 @@ class Roster:
                     avatar.process.taken = True
                 elif len(self.processes) < self.limit:
                     steps.append(self._launched(avatar.look, now, avatar))
-        if spare and self.on:
+        if spare and (self.on or now >= self.warm_until):
             steps.append(self._ended(spare))
         elif not (spare or self.on) and self._may_warm(now):
             steps.append(self._launched(self.favourite, now))
@@ -172,12 +186,14 @@ class Roster:
         """When there may be something to do though nothing happens."""
         times = [avatar.due for avatar in self.on.values() if not avatar.process and avatar.due > now]
         times += [avatar.asked_at + IDLE_S for avatar in self.on.values()]
-        if self.warm_at is not None and self.warm_at > now and not self.on:
-            times.append(self.warm_at)
-        return min(times, default=None)
+        if self.warm_at is not None and not self.on:
+            times += [at for at in (self.warm_at, self.warm_until) if now < at <= self.warm_until]
+        return min((at for at in times if at < math.inf), default=None)
 
     def _may_warm(self, now: float) -> bool:
-        return self.warm_at is not None and self.warm_at <= now and len(self.processes) < self.limit
+        if self.warm_at is None or len(self.processes) >= self.limit:
+            return False
+        return self.warm_at <= now < self.warm_until
 
     def _launched(self, look: str, now: float, owner: Avatar | None = None) -> Launch:
         self.launches += 1
@@ -195,3 +211,4 @@ class Roster:
         del self.on[avatar.name]
         if not self.on and self.warm_at is not None:
             self.warm_at = now + CALM_S
+            self.warm_until = self.warm_at + WARM_FOR_S

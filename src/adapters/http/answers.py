@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -17,10 +18,17 @@ ANSWER_MAX = 1024 * 1024
 STREAM_MAX = 256 * 1024 * 1024  # on the wire: a token's event may be a hundred times its text
 
 
-async def whole(
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    status: int
+    content_type: str  # without parameters, in lower case
+    body: bytes
+
+
+async def fetched(
     client: httpx.AsyncClient, request: httpx.Request, *, within_s: float, limit: int = ANSWER_MAX
-) -> tuple[int, bytes]:
-    """Status and body. Raises what httpx raises, TimeoutError, and BadAnswer when the body is too large."""
+) -> Fetched:
+    """A whole answer. Raises what httpx raises, TimeoutError, and BadAnswer when the body is too large."""
     body = bytearray()
     async with asyncio.timeout(within_s):
         response = await client.send(request, stream=True)
@@ -32,7 +40,15 @@ async def whole(
                     raise BadAnswer("oversized answer")
         finally:
             await response.aclose()
-    return response.status_code, bytes(body)
+    return Fetched(response.status_code, _type_of(response), bytes(body))
+
+
+async def whole(
+    client: httpx.AsyncClient, request: httpx.Request, *, within_s: float, limit: int = ANSWER_MAX
+) -> tuple[int, bytes]:
+    """As `fetched`, where the type says nothing: status and body."""
+    found = await fetched(client, request, within_s=within_s, limit=limit)
+    return found.status, found.body
 
 
 async def status_of(client: httpx.AsyncClient, request: httpx.Request, *, within_s: float) -> int:
@@ -111,6 +127,10 @@ def require_events(response: httpx.Response) -> None:
         raise Busy(asked_to_wait(response.headers.get("retry-after"), datetime.now(UTC)))
     if response.status_code != 200:
         raise BadAnswer(f"status {response.status_code}")
-    if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/event-stream":
+    if _type_of(response) != "text/event-stream":
         raise BadAnswer("not a stream of events")
     require_plain(response)
+
+
+def _type_of(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()

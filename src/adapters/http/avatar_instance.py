@@ -7,10 +7,11 @@ import httpx
 import msgspec
 from typing_extensions import override
 
+from adapters.http.answers import Fetched, fetched
 from adapters.http.client import patience
 from adapters.http.errors import BadAnswer, translated
-from adapters.http.fetching import Fetched, fetched
 from adapters.http.multipart import FilePart, Multipart
+from adapters.loopback import instance_secret
 from application.ports.avatar_instances import (
     AvatarInstances,
     CallRejected,
@@ -52,8 +53,8 @@ class _Said:
 
 @dataclass(frozen=True, slots=True)
 class HttpAvatarInstances(AvatarInstances):
-    """The instance protocol. `own` is the base URL of our own Avatar Manager, and the secret that opens its
-    instances; no other instance is told it."""
+    """The instance protocol. `own` is the base URL of our own Avatar Manager and its secret, from which those
+    of its instances follow; no other instance is told any."""
 
     client: httpx.AsyncClient
     own: tuple[str, str] | None = field(default=None, repr=False)
@@ -108,7 +109,7 @@ class HttpAvatarInstances(AvatarInstances):
     def _secret(self, lease: Lease) -> dict[str, str]:
         if self.own is None or self.own[0].rstrip("/") != lease.instance.manager.rstrip("/"):
             return {}
-        return {"x-avatar-secret": self.own[1]}
+        return {"x-avatar-secret": instance_secret(self.own[1], lease.instance.port)}
 
 
 def _url(lease: Lease, path: str) -> str:

@@ -9,6 +9,7 @@ from adapters.talking_head.mouths import hummed
 from adapters.talking_head.voice import RATE, Utterance, joined
 
 LONGEST = 120.0  # seconds; the rest is not decoded
+SLOWEST = 4000  # samples a second: of a slower sound, one frame could become hours of ours
 # The demuxer is chosen here and not guessed by FFmpeg: some of its formats name further files to open.
 _KINDS = ((b"OggS", "ogg"), (b"fLaC", "flac"), (b"ID3", "mp3"), (b"\x1aE\xdf\xa3", "matroska"))
 
@@ -26,6 +27,8 @@ def played(content: bytes) -> Utterance:
             frames: list[AudioFrame] = []
             samples = 0
             for frame in file.decode(audio=0):
+                if frame.sample_rate < SLOWEST:
+                    raise NotASound
                 frames += resampler.resample(frame)
                 samples = sum(part.samples for part in frames[-1:]) + samples
                 if samples > LONGEST * RATE:
@@ -33,7 +36,7 @@ def played(content: bytes) -> Utterance:
             frames += resampler.resample(None)
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise NotASound from error
-    sound = joined(frames)[: round(LONGEST * RATE)]
+    sound = joined(frames)[: round(LONGEST * RATE)].copy()  # and not a view that keeps all of it
     if not len(sound):
         raise NotASound
     return Utterance(sound, hummed(sound, RATE))

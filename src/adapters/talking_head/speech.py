@@ -16,6 +16,7 @@ from adapters.talking_head.voice import Utterance, Voice
 AHEAD = 6.0  # seconds of sound made before they are needed
 WAITING_MOST = 64  # texts and sounds
 CHARACTERS_MOST = 20_000  # of all waiting texts
+SOUND_MOST = 120.0  # seconds of all waiting sounds: 11 MB of samples
 LOOK = 0.1
 WARM_UP = "Ready."
 
@@ -39,7 +40,7 @@ class Studio:
         return self._voice is not None
 
     async def open(self) -> None:
-        """Load the voice and clear its throat. Raises DataFileMissing or DataFileDamaged."""
+        """Load the voice, from files that were checked, and clear its throat."""
         self._voice = await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
 
     async def speak(self, text: str) -> AsyncGenerator[Utterance]:
@@ -83,9 +84,10 @@ class Speech:
 
     def say(self, what: str | Utterance) -> None:
         """After everything that was asked before. Raises TooMuchToSay."""
-        waiting = sum(len(text) for text in self._waiting if isinstance(text, str))
-        coming = len(what) if isinstance(what, str) else 0
-        if len(self._waiting) >= WAITING_MOST or waiting + coming > CHARACTERS_MOST:
+        all_of_it = [*self._waiting, what]
+        characters = sum(len(each) for each in all_of_it if isinstance(each, str))
+        seconds = sum(each.seconds for each in all_of_it if isinstance(each, Utterance))
+        if len(all_of_it) > WAITING_MOST or characters > CHARACTERS_MOST or seconds > SOUND_MOST:
             raise TooMuchToSay
         self._waiting.append(what)
         self._more.set()

@@ -4,8 +4,10 @@ import ctypes
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import onnxruntime
@@ -13,6 +15,7 @@ from av import AudioFrame, AudioResampler
 from numpy.typing import NDArray
 
 from adapters.data_files import packaged_file, verify
+from adapters.talking_head import english
 from adapters.talking_head.clauses import clauses
 from adapters.talking_head.english import English
 from adapters.talking_head.looks import Tone
@@ -42,8 +45,18 @@ class Utterance:
         return len(self.sound) / RATE
 
 
+def check_files() -> None:
+    """Returns when a voice has all that it needs. Raises DataFileMissing or DataFileDamaged."""
+    for package, name, sha256 in (
+        (PACKAGE, MODEL, MODEL_SHA256),
+        (PACKAGE, CONFIG, CONFIG_SHA256),
+        *((english.PACKAGE, *file) for file in english.FILES),
+    ):
+        verify(packaged_file(package, name), sha256)
+
+
 class Voice:
-    """Loads in about a second, some 180 MiB. Not for several threads at once."""
+    """Loads checked files in about a second, some 180 MiB. Not for several threads at once."""
 
     def __init__(self, tone: Tone) -> None:
         self._tone = tone
@@ -51,9 +64,7 @@ class Voice:
         self._session = _session()
         # The C library keeps what the runtime has freed, and in the end that is a quarter of a gigabyte.
         self._give_back = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
-        config = packaged_file(PACKAGE, CONFIG)
-        verify(config, CONFIG_SHA256)
-        told = json.loads(config.read_text(encoding="utf-8"))
+        told = json.loads(packaged_file(PACKAGE, CONFIG).read_text(encoding="utf-8"))
         self._ids: dict[str, list[int]] = told["phoneme_id_map"]
         self._rate: int = told["audio"]["sample_rate"]
 
@@ -95,9 +106,7 @@ class Voice:
 
 
 def _session() -> onnxruntime.InferenceSession:
-    model = packaged_file(PACKAGE, MODEL)
-    verify(model, MODEL_SHA256)
-    content = model.read_bytes()
+    content = packaged_file(PACKAGE, MODEL).read_bytes()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -105,11 +114,24 @@ def _session() -> onnxruntime.InferenceSession:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # loads faster
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # From a file: from memory, the runtime would keep a second copy.
-    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+    with _passing_file() as (file, name):
         # How long each phoneme lasts is rounded up inside of the model: there it can be read.
         file.write(with_output(content, output_of(content, "Ceil")))
         file.flush()
-        return onnxruntime.InferenceSession(file.name, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(name, options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _passing_file() -> Iterator[tuple[IO[bytes], str]]:
+    """A file to write to, and the name to read it by. Where it can do without a name in a folder, nothing
+    is left of it even if we are killed."""
+    own = Path("/proc/self/fd")
+    if own.is_dir():
+        with tempfile.TemporaryFile() as file:
+            yield file, str(own / str(file.fileno()))
+    else:
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+            yield file, file.name
 
 
 def _pcm(sound: NDArray[np.float32]) -> Sound:

@@ -2,8 +2,9 @@
 by WebRTC, in a process of its own.
 
 `python -m entrypoints.children.avatar_instance --look ada --port N` (or `--fd LISTENER`), with the secret
-that callers must show in AVATAR_SECRET (none: whoever can connect may ask) and ICE servers, a JSON list as
-browsers take it, in AVATAR_ICE_SERVERS. It ends with its parent.
+that callers must show in AVATAR_SECRET (none: it makes one and prints it, unless it is to be `--open`) and
+ICE servers, a JSON list as browsers take it, in AVATAR_ICE_SERVERS. It ends with its parent. Where the data
+of its voice are missing or damaged it serves nothing and ends with status 78.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -18,7 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from adapters.loopback import LoopbackServer
+from adapters.avatar_manager.pool import UNFIT
+from adapters.data_files import DataFileDamaged, DataFileMissing
+from adapters.loopback import SECRET_HEADER, LoopbackServer
 from adapters.processes.ports import loopback_listener
 from adapters.processes.tether import ask_for_sigterm_at_death_of
 from adapters.talking_head.looks import LOOKS
@@ -37,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--port", type=int, default=0, help="where to listen; 0 chooses one and prints it")
     where.add_argument("--fd", type=int, help="a listening socket to serve, from a parent process")
     parser.add_argument("--max-sessions", type=int, default=SESSIONS, help=f"viewers at once ({SESSIONS})")
+    parser.add_argument("--open", action="store_true", help="whoever can connect may ask, without a secret")
     parser.add_argument("--recordings", type=Path, help="folder of recordings; else a temporary one")
 
 
@@ -47,6 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     if secret and len(secret) < SECRET_MIN:
         print(f"{SECRET} must hold at least {SECRET_MIN} characters", file=sys.stderr)  # noqa: T201
         return 2
+    if secret and arguments.open:
+        print(f"with {SECRET} it cannot be --open", file=sys.stderr)  # noqa: T201
+        return 2
+    if not secret and not arguments.open:
+        secret = secrets.token_hex(16)
+        print(f"{SECRET_HEADER}: {secret}", flush=True)  # noqa: T201 (whoever started it shall know)
     try:
         servers = _ice_servers(os.environ.pop(ICE_SERVERS, ""))
     except ValueError as error:
@@ -76,7 +87,13 @@ async def _serve(arguments: argparse.Namespace, secret: str, servers: list[objec
     from adapters.talking_head.protocol import Protocol, refused
     from adapters.talking_head.speech import Studio
     from adapters.talking_head.sprites import Sprites
+    from adapters.talking_head.voice import check_files
 
+    try:
+        check_files()
+    except (DataFileMissing, DataFileDamaged, OSError) as error:
+        log.error("%s cannot speak: %s", arguments.look, error)
+        return UNFIT
     offer_loopback_too()
     look = LOOKS[arguments.look]
     loop = asyncio.get_running_loop()

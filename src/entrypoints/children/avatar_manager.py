@@ -8,6 +8,7 @@ AVATAR_SECRET. Its instances end with it, however it ends.
 import argparse
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from adapters.avatar_manager.api import Api, refused
 from adapters.avatar_manager.catalogue import Catalogue, Entry
 from adapters.avatar_manager.pool import Pool
 from adapters.avatar_manager.roster import Roster
-from adapters.loopback import LoopbackServer
+from adapters.loopback import LoopbackServer, instance_secret
 from adapters.processes.child import Child, Program
 from adapters.processes.ports import loopback_listener
 from adapters.talking_head.looks import LOOKS
@@ -29,7 +30,6 @@ from entrypoints.children import previews
 
 SECRET = "AVATAR_SECRET"  # noqa: S105 (a variable's name)
 SECRET_MIN = 16
-WARM_AFTER_S = 5.0  # the house is at rest by then
 PYTHON = (sys.executable, "-P", "-m")
 INSTANCE = (*PYTHON, "entrypoints.children.avatar_instance")
 # What the reference web client asks for when nothing was chosen. A name of its own and no alias, for callers
@@ -40,17 +40,18 @@ log = logging.getLogger("avatar-manager")
 
 
 def launched(command: Sequence[str], look: str, secret: str) -> tuple[Child, int]:
-    """An instance and its port. The socket was ours before, so that nobody else can have taken the port."""
+    """An instance and its port, with a secret of its own. The socket was ours before, so that nobody else can
+    have taken the port."""
     with loopback_listener() as listener:
-        descriptor = listener.fileno()
+        descriptor, port = listener.fileno(), listener.getsockname()[1]
         program = Program(
             name=f"The avatar {look}",
             argv=(*command, "--look", look, "--fd", str(descriptor)),
-            environment={**os.environ, SECRET: secret},
+            environment={**os.environ, SECRET: instance_secret(secret, port)},
             keeps=(descriptor,),
             hard=True,
         )
-        return Child.start(program), listener.getsockname()[1]
+        return Child.start(program), port
 
 
 def main(arguments: Sequence[str] | None = None, instance: Sequence[str] = INSTANCE) -> int:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, instance: Sequence[str] = INSTA
     where.add_argument("--fd", type=int, help="a listening socket")
     where.add_argument("--port", type=int)
     parser.add_argument("--limit", type=int, default=4)
-    parser.add_argument("--warm-after", type=float, default=WARM_AFTER_S)
+    parser.add_argument("--warm-after", type=float, default=math.inf)  # seconds; else when one is expected
     given = parser.parse_args(arguments)
     secret = os.environ.pop(SECRET, "")
     if len(secret) < SECRET_MIN:
@@ -83,7 +84,7 @@ async def _serve(
             warm_at=time.monotonic() + warm_after,
         ),
         launch=lambda look: launched(instance, look, secret),
-        sessions=lambda port: health.sessions(port, secret),
+        sessions=lambda port: health.sessions(port, instance_secret(secret, port)),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

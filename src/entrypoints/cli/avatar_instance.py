@@ -1,8 +1,8 @@
 """Run one talking head on this machine: the avatar instance protocol on loopback, media by WebRTC.
 The embedded Avatar Manager starts these by itself; by hand it is for trying things out.
 
-With AVATAR_SECRET set, every request must carry it in the header X-Avatar-Secret. AVATAR_ICE_SERVERS takes a
-JSON list of ICE servers.
+Every request must carry the secret in AVATAR_SECRET, or else the one that is printed, in the header
+X-Avatar-Secret; with --open, none. AVATAR_ICE_SERVERS takes a JSON list of ICE servers.
 
 examples:
   virtual-tutor avatar-instance --look bruno --port 8615

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from asyncio.subprocess import Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,12 +44,14 @@ class Running:
         return (await self.healthy())["sessions"]
 
 
-async def started(port: int, *options: str, secret: str = SECRET, **environment: str) -> Process:
+async def started(
+    port: int, *options: str, secret: str = SECRET, stdout: int = DEVNULL, **environment: str
+) -> Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "entrypoints.children.avatar_instance", "--port", str(port), *options),
         env={**os.environ, "PYTHONPATH": SOURCE, avatar_instance.SECRET: secret, **environment},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=stdout,
+        stderr=PIPE,
     )
 
 

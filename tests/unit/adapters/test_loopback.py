@@ -3,12 +3,23 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
 
-from adapters.loopback import BODY_MAX, SECRET_HEADER, Answer, Asked, LoopbackServer, Refusal, Route
+from adapters.loopback import (
+    BODY_MAX,
+    CONNECTIONS,
+    FIRST_S,
+    SECRET_HEADER,
+    Answer,
+    Asked,
+    LoopbackServer,
+    Refusal,
+    Route,
+    instance_secret,
+)
 from adapters.processes.ports import loopback_listener
 
 SECRET = "s" * 32
@@ -204,3 +215,31 @@ async def test_who_leaves_in_the_middle_harms_nobody(client: httpx.AsyncClient) 
         async with connected(client) as (_, writer):
             writer.write(sent)
     assert (await client.post("/echo", json={})).status_code == 200
+
+
+async def test_who_connects_and_asks_nothing_keeps_nobody_out(client: httpx.AsyncClient) -> None:
+    async with connected(client) as (reader, writer):
+        writer.write(f"POST /refuse HTTP/1.1\r\nHost: x\r\n{SECRET_HEADER}: {SECRET}\r\n\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"400"
+        await reader.readexactly(len(b'{"no":"No."}'))
+        async with AsyncExitStack() as stack:
+            silent = [await stack.enter_async_context(connected(client)) for _ in range(CONNECTIONS + 8)]
+            assert (await client.post("/echo", json={})).status_code == 200
+            async with asyncio.timeout(2):
+                assert await silent[0][0].read() == b""  # the oldest made room
+            writer.write(f"GET /nothing HTTP/1.1\r\nHost: x\r\n{SECRET_HEADER}: {SECRET}\r\n\r\n".encode())
+            assert (await reader.readuntil(b"\r\n\r\n")).split()[1] == b"404"  # who has asked before stays
+
+
+async def test_who_connects_and_asks_nothing_is_let_go_soon(client: httpx.AsyncClient) -> None:
+    async with connected(client) as (reader, writer):
+        writer.write(b"GET /")
+        async with asyncio.timeout(FIRST_S + 2):
+            assert await reader.read() == b""
+
+
+def test_the_secrets_of_instances_tell_nothing_of_each_other() -> None:
+    told = {instance_secret(secret, port) for secret in (SECRET, "t" * 32) for port in (8615, 8616)}
+    assert len(told) == 4
+    assert instance_secret(SECRET, 8615) == instance_secret(SECRET, 8615)
+    assert {len(secret) for secret in told} == {64}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.avatar_manager.pool import FROZEN_LOOKS, Pool, StartFailed
+from adapters.avatar_manager.pool import FROZEN_LOOKS, LACKING, UNFIT, Pool, StartFailed
 from adapters.avatar_manager.roster import DELAYS, NotOn, Roster
 
 LOOKS = {"ada": "ada", "bruno": "bruno"}
@@ -128,6 +128,19 @@ async def test_one_that_never_answers_is_tried_again_and_then_given_up() -> None
 
         stage.up = True
         assert (await pool.start("ada", "ada_user_1")).connections == 1
+
+
+async def test_one_that_lacks_something_is_not_tried_again_and_it_is_told_why() -> None:
+    stage = Stage()
+    stage.up = False
+    async with open_(stage) as pool:
+        starting = asyncio.create_task(pool.start("ada", "ada_user_1"))
+        await stage.until(lambda: bool(stage.actors))
+        stage.actors[0].exit_code = UNFIT
+        pool.look()
+        with pytest.raises(StartFailed, match=LACKING):
+            await starting
+        assert (len(stage.actors), pool.roster.on) == (1, {})
 
 
 async def test_a_start_that_takes_too_long_counts_for_nobody_else() -> None:

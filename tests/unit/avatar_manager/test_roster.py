@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from adapters.avatar_manager.roster import (
@@ -5,6 +7,7 @@ from adapters.avatar_manager.roster import (
     DELAYS,
     IDLE_S,
     SETTLED_S,
+    WARM_FOR_S,
     WARM_RETRY_S,
     End,
     Full,
@@ -235,6 +238,69 @@ def test_a_warm_one_that_dies_is_tried_again_more_slowly() -> None:
         assert stage.roster.next_due(stage.now) == stage.now + n * WARM_RETRY_S
         stage.pass_(n * WARM_RETRY_S)
         assert stage.looks == ["ada"]
+
+
+def test_a_warm_one_that_keeps_dying_is_given_up_until_one_is_expected_again() -> None:
+    stage = Stage(warm_at=0)
+    stage.act()
+    for n in range(len(DELAYS)):
+        stage.crash(*stage.roster.processes.values())
+        stage.pass_((n + 1) * WARM_RETRY_S)
+    stage.crash(*stage.roster.processes.values())
+    stage.pass_(WARM_RETRY_S * 100)
+    assert (stage.looks, stage.roster.next_due(stage.now)) == ([], None)
+
+    stage.roster.expected(stage.now)
+    stage.act()
+    assert stage.looks == ["ada"]
+    stage.crash(*stage.roster.processes.values())
+    for _ in range(10):  # however often somebody looks, not at once
+        stage.roster.expected(stage.now)
+        stage.pass_(1)
+    assert stage.looks == []
+
+
+def test_one_that_can_be_no_better_is_given_up_at_once_and_its_reason_kept() -> None:
+    stage = Stage(warm_at=0)
+    avatar = stage.roster.start("ada", "ada_user_1", stage.now)
+    stage.act()
+    stage.process("ada").unfit = "no voice"
+    stage.crash(stage.process("ada"))
+
+    assert (stage.roster.on, avatar.unfit) == ({}, "no voice")
+    stage.pass_(CALM_S)
+    assert stage.looks == []  # nor is one kept warm
+
+    stage.roster.expected(stage.now)
+    stage.act()
+    (warm,) = stage.roster.processes.values()
+    warm.unfit = "no voice"
+    stage.crash(warm)
+    stage.pass_(WARM_RETRY_S * 100)
+    assert stage.looks == []
+
+
+def test_a_warm_one_that_nobody_expects_any_more_is_let_go() -> None:
+    stage = Stage(warm_at=math.inf)
+    stage.pass_(3600)
+    assert (stage.looks, stage.roster.next_due(stage.now)) == ([], None)
+
+    stage.roster.expected(stage.now)
+    stage.act()
+    stage.pass_(WARM_FOR_S - 1)
+    stage.roster.expected(stage.now)
+    stage.pass_(WARM_FOR_S - 1)
+    assert stage.looks == ["ada"]
+    assert stage.roster.next_due(stage.now) == stage.now + 1
+    stage.pass_(1)
+    assert (stage.looks, stage.roster.next_due(stage.now)) == ([], None)
+
+    stage.start("mei")
+    stage.disconnect("mei")
+    stage.pass_(CALM_S)
+    assert stage.looks == ["mei"]
+    stage.pass_(WARM_FOR_S)
+    assert stage.looks == []
 
 
 def test_what_nobody_starts_or_watches_any_more_is_ended() -> None:

@@ -1,7 +1,9 @@
+import struct
+
 import numpy as np
 import pytest
 
-from adapters.talking_head.sounds import NotASound, played
+from adapters.talking_head.sounds import LONGEST, NotASound, played
 from adapters.talking_head.tracks import Coder
 from adapters.talking_head.voice import RATE
 from tests.integration.talking_head.sounds import tones
@@ -44,3 +46,17 @@ def test_silence_is_encoded_once() -> None:
     assert all(packets)
     assert len(set(packets[6:11])) == 1
     assert len(packets[-1]) > len(packets[-2])
+
+
+def test_a_sound_too_slow_to_be_one_is_refused() -> None:
+    data = bytes(40_000)
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 1, 2, 2, 16)
+    with pytest.raises(NotASound):
+        played(struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE") + form + b"data" + data)
+
+
+def test_of_a_sound_that_is_cut_nothing_more_is_kept() -> None:
+    said = played(tones((LONGEST, 0.5), (5.0, 0.5)))
+
+    assert said.seconds == LONGEST
+    assert said.sound.base is None

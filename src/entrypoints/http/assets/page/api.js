@@ -36,14 +36,17 @@ export async function send(method, path, { json, form, headers = {}, signal } = 
 export const get = async (path, options) => (await send("GET", path, options)).json();
 export const post = async (path, options) => (await send("POST", path, options)).json();
 
-// As `post`, for a file: only XMLHttpRequest tells how much of it has left. `progress` hears 0 to 1.
-export function upload(path, fields, progress) {
+// As `post`, for a file: only XMLHttpRequest tells how much of it has left. `progress` hears 0 to 1;
+// `signal` ends it.
+export function upload(path, fields, progress, signal) {
   const sent = token();
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) if (value != null) form.append(name, value);
   return new Promise((done, fail) => {
     const request = new XMLHttpRequest();
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
+    request.onabort = () => fail(signal.reason);
+    signal.addEventListener("abort", () => request.abort());
     request.onerror = () => fail(new Refused(0, { msg: UNREACHABLE }));
     request.onload = () => {
       const { status, responseText } = request;

@@ -13,6 +13,7 @@ const GATHERING_MS = 2000; // for addresses; those of this machine are there at 
 const OFFERS = 5; // while the instance is still starting
 const CALLS = 4; // for one that was lost
 const GRACE_MS = 3000; // a line may come back by itself
+const LINE_MS = 15_000; // after which one that does not come never will
 const GONE = "The avatar has gone. Start it again when you need it.";
 const UNCLEAR = "The avatar could not be shown. Please try again.";
 const IN_USE_MS = 300_000; // an avatar that nobody has used for so long is not called back
@@ -23,7 +24,7 @@ export class Avatar {
   #calling = null; // AbortController of the newest attempt to get one
   #chosen = "";
   #used = 0; // when it was started, or something was asked
-  #returning = false;
+  #returning = null; // which attempt to call it back is under way
   #later = 0; // when the list is asked for again
 
   constructor() {
@@ -33,9 +34,10 @@ export class Avatar {
       this.start();
     };
     stopButton.onclick = () => this.stop();
-    mute.onclick = () => {
-      face.muted = !face.muted;
+    mute.onclick = () => (face.muted = !face.muted);
+    face.onvolumechange = () => {
       mute.setAttribute("aria-pressed", face.muted);
+      this.#leaveReading();
     };
   }
 
@@ -60,7 +62,7 @@ export class Avatar {
 
   // The server cannot reach it any more.
   async lost() {
-    if (this.#line) await this.#comeBack();
+    if (this.#line && !stage.hidden) await this.#comeBack();
   }
 
   // Shows who can be chosen.
@@ -91,7 +93,7 @@ export class Avatar {
       state.textContent = "The avatar is here.";
       stopButton.focus();
     } catch (error) {
-      this.#giveUp(error);
+      await this.#giveUp(error);
     }
     startButton.disabled = false;
   }
@@ -104,7 +106,7 @@ export class Avatar {
 
   // Only on this side: the server has let it go, or will be told.
   close() {
-    this.#returning = false;
+    this.#returning = null;
     this.#calling?.abort();
     clearTimeout(this.#later);
     this.captions.stop();
@@ -113,11 +115,15 @@ export class Avatar {
     state.textContent = "";
   }
 
-  // What is said aloud, with captions, need not be read aloud as well.
   #perform(on) {
     chooser.hidden = on;
     stage.hidden = !on;
-    messages.setAttribute("aria-live", on ? "off" : "polite");
+    this.#leaveReading();
+  }
+
+  // What the avatar says aloud, a screen reader need not read aloud as well. (The caption it never reads.)
+  #leaveReading() {
+    messages.setAttribute("aria-live", stage.hidden || face.muted ? "polite" : "off");
   }
 
   #hangUp() {
@@ -129,10 +135,20 @@ export class Avatar {
     face.srcObject = null;
   }
 
+  // Until picture and sound can come. Whatever fails after nobody wants it any more is an AbortError.
   async #connect() {
     const { signal } = (this.#calling = new AbortController());
+    try {
+      await this.#call(signal);
+    } finally {
+      signal.throwIfAborted();
+    }
+  }
+
+  async #call(signal) {
     await post("/avatar/start", { form: { avatar_name: this.#chosen }, signal });
     const config = await get("/webrtc/config", { signal });
+    signal.throwIfAborted();
     const line = (this.#line = new RTCPeerConnection(config));
     const stream = new MediaStream();
     line.addTransceiver("video", { direction: "recvonly" });
@@ -141,13 +157,15 @@ export class Avatar {
       stream.addTrack(track);
       if (track.kind === "audio") this.#hearing = new Hearing(stream);
     };
-    line.onconnectionstatechange = () => this.#watch(line);
     await line.setLocalDescription(await line.createOffer());
     await gathered(line);
     const { sdp, type } = await offer({ sdp: line.localDescription.sdp, type: "offer" }, signal);
     await line.setRemoteDescription({ sdp, type });
     face.srcObject = stream;
-    await face.play().catch(() => (face.controls = true)); // some browsers want a click on the video itself
+    // Some browsers want a click on the video itself. Without a picture it would wait for ever.
+    face.play().catch(({ name }) => name === "NotAllowedError" && (face.controls = true));
+    await connected(line, signal);
+    line.onconnectionstatechange = () => this.#watch(line);
   }
 
   async #watch(line) {
@@ -158,28 +176,29 @@ export class Avatar {
 
   async #comeBack() {
     if (this.#returning) return;
-    this.#returning = true;
+    const returning = (this.#returning = {});
     this.#hangUp();
     state.textContent = "The avatar was lost. It is called back …";
-    for (let n = 1; this.#returning; n++) {
+    for (let n = 1; this.#returning === returning; n++) {
       try {
         if (Date.now() - this.#used > IN_USE_MS) throw new Refused(0, { msg: GONE });
         await this.#connect();
         state.textContent = "The avatar is back.";
-        this.#returning = false;
+        this.#returning = null;
       } catch (error) {
+        if (this.#returning !== returning) return;
         this.#hangUp();
         if (n < CALLS && error.status >= 500) await rest(error.pause || 2000);
-        else this.#giveUp(error);
+        else await this.#giveUp(error);
       }
     }
   }
 
-  #giveUp(error) {
+  async #giveUp(error) {
     if (error.name === "AbortError") return; // nobody wants it any more
     this.close();
     problem.textContent = told(error);
-    post("/avatar/disconnect").catch(() => {}); // somebody else may want it
+    await post("/avatar/disconnect").catch(() => {}); // somebody else may want it
   }
 }
 
@@ -207,6 +226,19 @@ function gathered(line) {
     const look = () => line.iceGatheringState === "complete" && done();
     line.onicegatheringstatechange = look;
     setTimeout(done, GATHERING_MS);
+    look();
+  });
+}
+
+function connected(line, signal) {
+  return new Promise((done, fail) => {
+    const look = () => {
+      if (line.connectionState === "connected") done();
+      if (["failed", "closed"].includes(line.connectionState)) fail(new Error(line.connectionState));
+    };
+    line.onconnectionstatechange = look;
+    signal.addEventListener("abort", () => fail(signal.reason));
+    setTimeout(() => fail(new Error("timeout")), LINE_MS);
     look();
   });
 }

@@ -15,6 +15,7 @@ export class Chat {
   #shown = []; // ShownMessage, oldest first
   #reading = null; // AbortController of what is being read: a reply, or what was said before
   #listed = null; // promise of what was said before
+  #opened = {}; // another one whenever a chat is opened or left, also for the same chat
 
   // `changed()` is called when the list of chats may have. `speech` hears what an avatar may be saying: begin,
   // add, finish, stop, and avatar(state) for what the server tells of it.
@@ -42,13 +43,16 @@ export class Chat {
     this.#settle();
     (this.id === null ? question : heading).focus();
     this.#listed = this.id === null ? Promise.resolve([]) : this.#list();
-    await this.#comeBack(await this.#listed);
+    const opened = this.#opened;
+    const listed = await this.#listed;
+    if (this.#opened === opened) await this.#comeBack(listed);
   }
 
   // Stops reading; the reply itself goes on at the server.
   close() {
     this.#reading?.abort();
     this.#reading = null;
+    this.#opened = {};
     this.#shown = [];
     this.id = null;
     clearMessages();
@@ -56,13 +60,19 @@ export class Chat {
     state.textContent = problem.textContent = "";
   }
 
+  // What is equal as long as nothing else is opened.
+  get opened() {
+    return this.#opened;
+  }
+
   forgetDraft() {
     question.value = "";
   }
 
   async ask(text) {
+    const opened = this.#opened;
     await this.#listed;
-    if (!text || this.#writing) return;
+    if (!text || this.#writing || this.#opened !== opened) return;
     // However often it is sent, it is asked once. (Without TLS, other hosts than this one have no randomUUID.)
     const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
     this.#waiting(true);
@@ -91,7 +101,7 @@ export class Chat {
   async answerAgain() {
     if (this.#writing) return;
     this.#waiting(true);
-    const session = this.id;
+    const [session, opened] = [this.id, this.#opened];
     const earlier = this.#shown.at(-1)?.isAnswer ? this.#shown.at(-1) : null;
     if (earlier) this.#drop(earlier);
     try {
@@ -100,9 +110,11 @@ export class Chat {
         instead: true,
       });
     } catch (refused) {
-      if (this.id !== session || refused.name === "AbortError") return;
-      await this.open({ id: session, title: this.title }); // the earlier answer still stands
-      this.#fail(refused);
+      if (this.#opened !== opened || refused.name === "AbortError") return;
+      const reopening = this.open({ id: session, title: this.title }); // the earlier answer still stands
+      const reopened = this.#opened;
+      await reopening;
+      if (this.#opened === reopened) this.#fail(refused);
     }
   }
 
@@ -114,9 +126,10 @@ export class Chat {
     await post(`/chat/${this.id}/stop`).catch((refused) => (problem.textContent = refused.message));
   }
 
-  // A document has come: `{session_id, filename}`.
+  // A document has come: `{session_id, filename}`. `wasFor` is what was opened when it was chosen.
   uploaded({ session_id: session, filename }, wasFor) {
-    if (this.id !== wasFor) return; // another chat is open by now
+    const elsewhere = this.#opened !== wasFor || (this.id !== null && this.id !== session);
+    if (elsewhere) return this.changed(); // it may have begun a chat of its own
     if (this.id === null) this.title = `File: ${filename}`;
     this.id = session;
     this.#add({ role: "user", content: `Uploaded document: ${filename}`, file_type: "document" });
@@ -127,10 +140,10 @@ export class Chat {
   // A chat begins with its first question; a number beforehand makes it possible to stop before the first word.
   async #session(text) {
     if (this.id !== null) return this.id;
-    const reading = this.#reading;
+    const opened = this.#opened;
     const name = [...text].slice(0, TITLE_LENGTH).join("");
     const { session_id: id } = await post("/chat/new", { json: { title: name } });
-    if (this.#reading === reading) {
+    if (this.#opened === opened) {
       this.id = id;
       this.title = name;
       this.changed();
@@ -140,8 +153,8 @@ export class Chat {
 
   // Reads a reply into a new message. `instead`: it replaces the earlier answer.
   async #read({ ask, message, instead = false }) {
-    const reading = (this.#reading = new AbortController());
-    const { signal } = reading;
+    this.#reading?.abort();
+    const { signal } = (this.#reading = new AbortController());
     const session = this.id;
     const shown = this.#add({ role: "assistant", content: "" });
     this.#waiting(true);
@@ -173,7 +186,7 @@ export class Chat {
       this.speech.finish();
       if (!shown.text) this.#drop(shown);
     } catch (error) {
-      if (signal.aborted) throw error;
+      signal.throwIfAborted();
       keep(session, null);
       this.#drop(shown);
       this.speech.stop();

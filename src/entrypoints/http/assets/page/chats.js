@@ -2,7 +2,9 @@
 import { get } from "./api.js";
 
 const [nav, list, toggle] = ["chats", "chat-list", "show-chats"].map((id) => document.getElementById(id));
+const problem = nav.querySelector(".error");
 const SHOWN = 100;
+let asked = 0; // how often; a late answer is none
 
 // `open(chat)` is called with what was chosen: `{id, title}`, or null for a new one.
 export function prepareChats(open) {
@@ -23,19 +25,27 @@ export function prepareChats(open) {
   };
 }
 
-// Shows the newest chats, and returns them.
+// Shows the newest chats, and returns them. `current()` is the number of the open one, or null.
 export async function listChats(current) {
-  const problem = nav.querySelector(".error");
+  const time = ++asked;
   let chats = [];
+  let why = "";
   try {
     chats = await get(`/chat/history?limit=${SHOWN}`);
-    list.replaceChildren(...chats.map(({ id, title }) => entry(id, title)));
-    problem.textContent = "";
   } catch (refused) {
-    problem.textContent = refused.message;
+    why = refused.message;
   }
-  markCurrent(current);
+  if (time !== asked) return chats;
+  if (!why) list.replaceChildren(...chats.map(({ id, title }) => entry(id, title)));
+  problem.textContent = why;
+  markCurrent(current());
   return chats;
+}
+
+export function forgetChats() {
+  asked++;
+  list.replaceChildren();
+  problem.textContent = "";
 }
 
 // The address names the open chat, so that a reload finds it again.

@@ -2,9 +2,9 @@
 import { get, post } from "./api.js";
 import { Avatar } from "./avatar.js";
 import { Chat } from "./chat.js";
-import { listChats, markCurrent, namedByAddress, prepareChats } from "./chats.js";
+import { forgetChats, listChats, markCurrent, namedByAddress, prepareChats } from "./chats.js";
 import { openEntrance, prepareEntrance } from "./entrance.js";
-import { end, login, token } from "./token.js";
+import { endAccount, login, token } from "./token.js";
 import { forgetFinishedUploads, forgetUploads, prepareUploads } from "./uploads.js";
 
 const [entrance, room, account, who] = ["entrance", "room", "account", "who"].map((id) =>
@@ -14,7 +14,7 @@ const LOOK_MS = 30_000; // so often a page that nobody touches asks whether its 
 
 const avatar = new Avatar();
 const chat = new Chat({
-  changed: () => listChats(chat.id),
+  changed: () => listChats(() => chat.id),
   speech: {
     begin: () => avatar.begin(),
     add: (chunk) => avatar.add(chunk),
@@ -30,7 +30,7 @@ async function enter() {
   avatar.list();
   const named = namedByAddress();
   open(named && { id: named, title: "Chat" });
-  const found = (await listChats(named)).find(({ id }) => id === named);
+  const found = (await listChats(() => chat.id)).find(({ id }) => id === named);
   if (found && chat.id === named) chat.title = found.title;
 }
 
@@ -48,6 +48,7 @@ function leave(why) {
   chat.close();
   avatar.close();
   forgetUploads();
+  forgetChats();
   markCurrent(null);
   who.textContent = "";
   show(entrance);
@@ -63,7 +64,7 @@ async function logOut() {
   const leaving = token();
   await post("/logout").catch(() => {}); // whatever the server says, this browser forgets
   chat.forgetDraft();
-  end(leaving, "You are logged out.");
+  endAccount(leaving, "You are logged out.");
 }
 
 // That it has ended is told by `login`.

@@ -22,6 +22,12 @@ export function end(of, why = "") {
   login.dispatchEvent(new CustomEvent("ended", { detail: why }));
 }
 
+// As `end`, also when a newer token has taken the place of `of` meanwhile.
+export function endAccount(of, why) {
+  const now = token();
+  end(of && now && now !== of && account(now) === account(of) ? now : of, why);
+}
+
 const account = (of) => of && JSON.parse(atob(of.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).sub;
 
 addEventListener("storage", ({ key, oldValue, newValue }) => {

@@ -8,7 +8,9 @@ const OUTCOMES = {
   failed: "It was stored, but could not be read, so answers cannot rest on it.",
 };
 
-// `chat.id` says where it belongs, `chat.uploaded` is told when it is there.
+let leaving = new AbortController(); // of whoever is logged in
+
+// `chat.id` and `chat.opened` say where it belongs, `chat.uploaded` is told when it is there.
 export function prepareUploads(chat) {
   input.onchange = () => {
     const [file] = input.files;
@@ -17,7 +19,10 @@ export function prepareUploads(chat) {
   };
 }
 
+// Those that are under way end.
 export function forgetUploads() {
+  leaving.abort();
+  leaving = new AbortController();
   list.replaceChildren();
 }
 
@@ -27,17 +32,19 @@ export function forgetFinishedUploads() {
 
 async function bring(file, chat) {
   const { item, bar, say } = entry(file.name);
-  const session = chat.id;
+  const { id: session, opened } = chat;
+  const { signal } = leaving;
+  const progress = (part) => {
+    bar.value = part;
+    if (part === 1) say("Reading the document …");
+  };
   try {
     say("Uploading …");
-    const done = await upload("/chat/upload", { file, session_id: session }, (part) => {
-      bar.value = part;
-      if (part === 1) say("Reading the document …");
-    });
-    chat.uploaded(done, session);
+    const done = await upload("/chat/upload", { file, session_id: session }, progress, signal);
+    chat.uploaded(done, opened);
     say("Reading the document …");
     bar.removeAttribute("value"); // nobody knows how long
-    say(OUTCOMES[await outcome(done, item)] ?? "");
+    say(OUTCOMES[await outcome(done, item, signal)] ?? "");
   } catch (refused) {
     item.classList.add("failed");
     say(refused.message);
@@ -46,10 +53,10 @@ async function bring(file, chat) {
   item.classList.add("finished");
 }
 
-async function outcome({ file_id: id, rag_status: status }, item) {
+async function outcome({ file_id: id, rag_status: status }, item, signal) {
   while (status === "pending" && item.isConnected) {
     await new Promise((later) => setTimeout(later, LOOK_MS));
-    const { files } = await get("/user_files?limit=100");
+    const { files } = await get("/user_files?limit=100", { signal });
     status = files.find(({ file_id: each }) => each === id)?.rag_status; // none: it was deleted
   }
   return status;
