@@ -154,7 +154,7 @@ class Wire:
 @pytest.fixture(params=TRANSPORTS)
 async def wire(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
     async with AvatarManagerServer() as server, client_over(request.param) as client:
-        yield Wire(server, AvatarManagers(client, [server.url], start_s=0.3, disconnect_s=0.3, list_s=0.3))
+        yield Wire(server, AvatarManagers(client, [server.url], start_s=0.8, disconnect_s=0.8, list_s=0.8))
 
 
 def answered(value: object, status: int = 200, **headers: str) -> Fault:
@@ -331,7 +331,7 @@ class TestOnTheWire:
         await wire.every_call(PoolUnreachable, start=PoolBusy)
 
     async def test_a_late_start_counts_all_the_same(self, wire: Wire) -> None:
-        wire.server.start_s = 0.5
+        wire.server.start_s = 1.5
         with pytest.raises(PoolTimeout):
             await wire.pool.start(wire.server.url, ANN, MIRA)
         await wire.server.until(lambda: wire.server.counts == {"mira": 1})

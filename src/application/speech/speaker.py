@@ -3,7 +3,8 @@ be late, fail or be cut short, and no token waits for it."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from application.avatars.confirm import ConfirmLease
@@ -111,16 +112,16 @@ class Turn:
     _failures: int = 0
 
     async def speak(self) -> None:
-        async for segment, last in self._segments():
-            if not (
-                await self._in_time() and await self._deliver(segment, LAST_WITHIN_S if last else WITHIN_S)
-            ):
-                return
+        async with aclosing(self._segments()) as segments:
+            async for segment, last in segments:
+                within_s = LAST_WITHIN_S if last else WITHIN_S
+                if not (await self._in_time() and await self._deliver(segment, within_s)):
+                    return
         self.delivery = self.delivery.over(len(self.running.reply.text))
         if await self._said():
             await self.by.floor.leave(self.running.user, self.delivery)
 
-    async def _segments(self) -> AsyncIterator[tuple[Segment, bool]]:
+    async def _segments(self) -> AsyncGenerator[tuple[Segment, bool]]:
         """As the answer comes. Whether it is the last is known where the answer has ended."""
         text, told = Speech(), self.running.reply.log
         with Reader(self.running.feed, counts=False) as reader:

@@ -52,7 +52,8 @@ class Hasty(Provider):
 
     @decorate
     def voices(self, voices: Voices) -> Voices:
-        return Voices(replace(voices.speaker, ahead_s=100_000.0))
+        voices.speaker = replace(voices.speaker, ahead_s=100_000.0)
+        return voices
 
 
 @dataclass
