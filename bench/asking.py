@@ -208,7 +208,7 @@ def profiled(wanted: bool) -> Iterator[None]:
 def report(stats: pstats.Stats) -> None:
     """The time of each layer; what is not written in Python counts for those who call it."""
     spent: Counter[str] = Counter()
-    for (path, _, name), (_, _, itself, _, callers) in stats.stats.items():  # type: ignore[attr-defined]
+    for (path, _, name), (_, _, itself, _, callers) in stats.stats.items():  # type: ignore[attr-defined]  # untyped
         if path == "~" and callers:
             for (caller, _, _), (_, _, share, _) in callers.items():
                 spent[layer(caller, name)] += share

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis.avatar_leases import RedisAvatarLeases, RedisHoldings, RedisKeeper
+from adapters.redis.avatar_holdings import RedisHoldings
+from adapters.redis.avatar_keeper import RedisKeeper
+from adapters.redis.avatar_leases import RedisAvatarLeases
 from application.ports.avatar_leases import LINES_MAX, CallKind, CallState, LastStart, ManagerCall
 from domain.avatar import AvatarName, Instance, Lease, LeaseNumber, RtcSession
 from domain.errors import StorageUnavailable

@@ -12,7 +12,9 @@ from redis.asyncio import Redis
 
 from adapters.clock import SystemClock
 from adapters.http.avatar_manager import AvatarManagers
-from adapters.redis.avatar_leases import RedisAvatarLeases, RedisHoldings, RedisKeeper
+from adapters.redis.avatar_holdings import RedisHoldings
+from adapters.redis.avatar_keeper import RedisKeeper
+from adapters.redis.avatar_leases import RedisAvatarLeases
 from adapters.redis.client import connect
 from application.avatars.confirm import ConfirmLease, UseLease
 from application.avatars.disconnect import DisconnectAvatar

@@ -14,6 +14,7 @@ from adapters.http.client import patience
 from adapters.http.decoding import decoded
 from adapters.http.errors import BadAnswer, Busy, translated
 from adapters.http.retry_after import asked_to_wait
+from adapters.loopback import SECRET_HEADER
 from application.ports.avatar_pool import (
     AvatarPool,
     PoolBusy,
@@ -30,7 +31,6 @@ ANSWER_MAX = 1024 * 1024
 CHECK_S = 2.0
 LOOK_S = 2.0  # of one who only compares managers
 FULL = ("已达到最大限制", "无可用端口")  # in its language: the limit is reached; no port is free
-SECRET = "X-Avatar-Secret"  # noqa: S105 (a header's name)
 STARTS = 64  # at one manager at a time, which makes them one after another
 
 
@@ -143,7 +143,7 @@ class AvatarManagers(AvatarPool):
             method,
             manager.rstrip("/") + path,
             json=body,
-            headers={SECRET: self.secret} if self.secret else None,
+            headers={SECRET_HEADER: self.secret} if self.secret else None,
             timeout=patience(self.client, within_s),
         )
         async with asyncio.timeout(within_s):

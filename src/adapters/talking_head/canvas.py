@@ -102,7 +102,7 @@ class Canvas:
             return
         fading = Image.radial_gradient("L").resize((whole[2] - whole[0], whole[3] - whole[1]))
         fading = fading.point([round(strength * max(0, 255 - level * 255 / _EDGE)) for level in range(256)])
-        part = fading.crop(tuple(side - whole[index % 2] for index, side in enumerate(box)))  # type: ignore[arg-type]
+        part = fading.crop(tuple(side - whole[index % 2] for index, side in enumerate(box)))  # type: ignore[arg-type]  # four
         under = self._image.crop(box)
         breath = Image.new("RGBA", under.size, colour)
         breath.putalpha(ImageChops.multiply(part, under.getchannel("A")))

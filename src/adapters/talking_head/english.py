@@ -40,7 +40,7 @@ _WEAK: Mapping[str, str] = MappingProxyType(
         "they": "ðeɪ", "his": "hɪz", "her": "hɜː", "my": "maɪ", "our": "aʊɚ", "has": "hɐz", "have": "hæv",
         "had": "hæd", "can": "kæn", "will": "wɪl", "would": "wʊd", "if": "ɪf", "than": "ðɐn", "i": "aɪ",
     }
-)  # fmt: skip
+)  # read as a table # fmt: skip
 # Spelt alike and said differently: which of the dictionary's roles follows which words.
 _AFTER: Mapping[str, str] = MappingProxyType(
     {

@@ -80,7 +80,7 @@ def _body(features: Features) -> Image.Image:
         Path(28, 512).curve((46, 428), (140, 408), (202, 392)).to((310, 392))
         .curve((372, 408), (466, 428), (484, 512)).to((28, 512)),
         (shaded(clothes, 1.08), shaded(clothes, 0.74)),
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     neck = (
         Path(208, 330).bend((212, 380), (196, 398)).bend((256, 456), (316, 398)).bend((300, 380), (304, 330))
     )
@@ -147,7 +147,7 @@ def _beard(canvas: Canvas, features: Features, face: Path) -> None:
         Path(120, 236).curve((140, 300), (170, 296), (CENTRE - 66, 300))
         .bend((CENTRE, 276), (CENTRE + 66, 300)).curve((342, 296), (372, 300), (392, 236))
         .to((400, 430), (112, 430))
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     canvas.fill(cut, colour, inside=face)
     skin = shaded(features.skin, 1.0)
     canvas.oval(CENTRE, MOUTH_Y + 4, 47, 23, skin)
@@ -159,7 +159,7 @@ def _long_hair(canvas: Canvas, hair: Colour) -> None:
         .curve((396, 200), (372, 160), (330, 128)).curve((270, 104), (250, 96), (236, 100))
         .curve((190, 150), (132, 176), (112, 262)),
         (shaded(hair, 1.12), shaded(hair, 0.9)),
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     canvas.stroke(Path(240, 66).curve((190, 84), (150, 120), (132, 184)), shaded(hair, 1.28), 5)
     canvas.stroke(Path(272, 70).curve((330, 78), (368, 110), (384, 170)), shaded(hair, 1.22), 4)
 
@@ -169,7 +169,7 @@ def _curls(canvas: Canvas, hair: Colour) -> None:
         (136, 176, 27), (142, 138, 32), (166, 104, 34), (202, 82, 36), (244, 72, 38), (288, 76, 37),
         (326, 92, 35), (356, 118, 33), (374, 152, 29), (378, 182, 24), (186, 118, 30), (232, 104, 32),
         (280, 104, 32), (324, 122, 28),
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     for x, y, radius in tufts:
         canvas.oval(x, y, radius, radius, shaded(hair, 0.96))
     for x, y, radius in tufts[1:9]:
@@ -187,7 +187,7 @@ def _bob(canvas: Canvas, hair: Colour) -> None:
             .curve(at(158, 310), at(160, 346), at(146, 372)).bend(at(118, 372), at(108, 356))
             .curve(at(128, 300), at(134, 240), at(112, 168)).to(at(0, 150)),
             (shaded(hair, 1.1), shaded(hair, 0.95)),
-        )  # fmt: skip
+        )  # read as a table # fmt: skip
     canvas.fill(
         Path(132, 190)
         .curve((136, 60), (376, 60), (380, 190))

@@ -11,7 +11,7 @@ from application.speech.speaker import Speaker
 from application.tasks import ended
 from domain.conversation import SessionId
 from domain.errors import DomainError, StorageUnavailable
-from domain.speech import Delivery
+from domain.speech import Delivery, Viewer
 from domain.user import UserId
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Voices:
         except StorageUnavailable:
             log.warning("speech not stopped", extra={"user_id": user})
         if delivery is not None:
-            self._interrupting[user] = self._do(self.speaker.interrupt(delivery.to))
+            self._interrupt(user, delivery.to)
         try:
             yield
         finally:
@@ -56,9 +56,18 @@ class Voices:
         await ended(*self._tasks)
 
     async def _speak(self, running: RunningReply) -> None:
-        if interrupting := self._interrupting.pop(running.user, None):
+        if interrupting := self._interrupting.get(running.user):
             await asyncio.wait([interrupting])  # what comes late would silence what comes next
         await self.speaker(running)
+
+    def _interrupt(self, user: UserId, viewer: Viewer) -> None:
+        task = self._interrupting[user] = self._do(self.speaker.interrupt(viewer))
+
+        def over(_: object) -> None:
+            if self._interrupting.get(user) is task:
+                del self._interrupting[user]
+
+        task.add_done_callback(over)
 
     async def _note(self, delivery: Delivery, now: float) -> None:
         try:

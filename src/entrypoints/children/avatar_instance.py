@@ -50,10 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     parent = os.getppid()
     secret = os.environ.pop(SECRET, "")
     if secret and len(secret) < SECRET_MIN:
-        print(f"{SECRET} must hold at least {SECRET_MIN} characters", file=sys.stderr)  # noqa: T201
+        print(f"{SECRET} must hold at least {SECRET_MIN} characters", file=sys.stderr)  # noqa: T201 (its log)
         return 2
     if secret and arguments.open:
-        print(f"with {SECRET} it cannot be --open", file=sys.stderr)  # noqa: T201
+        print(f"with {SECRET} it cannot be --open", file=sys.stderr)  # noqa: T201 (its log)
         return 2
     if not secret and not arguments.open:
         secret = secrets.token_hex(16)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         servers = _ice_servers(os.environ.pop(ICE_SERVERS, ""))
     except ValueError as error:
-        print(f"{ICE_SERVERS} {error}", file=sys.stderr)  # noqa: T201
+        print(f"{ICE_SERVERS} {error}", file=sys.stderr)  # noqa: T201 (its log)
         return 2
     ask_for_sigterm_at_death_of(parent)
     return asyncio.run(_serve(arguments, secret, servers, parent))
@@ -79,7 +79,7 @@ async def _serve(arguments: argparse.Namespace, secret: str, servers: list[objec
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aioice").setLevel(logging.WARNING)  # it tells every candidate
     port = listener.getsockname()[1]
-    print(f"{arguments.look} listens on http://127.0.0.1:{port}", flush=True)  # noqa: T201
+    print(f"{arguments.look} listens on http://127.0.0.1:{port}", flush=True)  # noqa: T201 (its log)
 
     # Half a second of imports that nobody needs who only asks for help.
     from adapters.talking_head.audience import Audience

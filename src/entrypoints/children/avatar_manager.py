@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, instance: Sequence[str] = INSTA
     given = parser.parse_args(arguments)
     secret = os.environ.pop(SECRET, "")
     if len(secret) < SECRET_MIN:
-        print(f"{SECRET} must hold a secret of at least {SECRET_MIN} characters", file=sys.stderr)  # noqa: T201
+        print(f"{SECRET} must hold a secret of at least {SECRET_MIN} characters", file=sys.stderr)  # noqa: T201 (its log)
         return 2
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     listener = loopback_listener(given.port) if given.fd is None else socket.socket(fileno=given.fd)

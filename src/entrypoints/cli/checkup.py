@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.data_files import DataFileDamaged, DataFileMissing, packaged_file, verify
+from adapters.loopback import SECRET_HEADER
 from adapters.onnx import embedder
 from adapters.processes.ports import is_free
 from adapters.redis.client import connect
@@ -236,24 +237,17 @@ async def avatars(patient: Patient) -> str:
 
 
 async def _embedded_avatars(patient: Patient) -> str:
-    from adapters.talking_head import english, voice
+    from adapters.talking_head.voice import check_files
 
-    files = {
-        (voice.PACKAGE, voice.MODEL): voice.MODEL_SHA256,
-        (voice.PACKAGE, voice.CONFIG): voice.CONFIG_SHA256,
-        (english.PACKAGE, english.LEXICON): english.LEXICON_SHA256,
-        (english.PACKAGE, english.GUESSES): english.GUESSES_SHA256,
-    }
     try:
-        for (package, name), sha256 in files.items():
-            await asyncio.to_thread(verify, packaged_file(package, name), sha256)
+        await asyncio.to_thread(check_files)
     except (DataFileMissing, DataFileDamaged) as error:
         raise Broken(str(error), "Install again: task install.") from error
     if patient.settings.embedded_avatars is None:
         return f"{', '.join(LOOKS)}, their voice is complete. {START}"
     url, secret = patient.settings.embedded_avatars
     log = "Look into avatars.log in the logs of DATA_DIR."
-    answer = await _get(f"{url}/health", log, {"X-Avatar-Secret": secret})
+    answer = await _get(f"{url}/health", log, {SECRET_HEADER: secret})
     if answer.status_code != 200:
         raise Broken(f"our Avatar Manager answered {answer.status_code}", log)
     return f"{', '.join(LOOKS)}, their voice is complete, our Avatar Manager answers"

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from adapters.data_files import DataFileDamaged, DataFileMissing
+from adapters.loopback import SECRET_HEADER
 from adapters.processes import valkey
 from adapters.processes.child import Child
 from adapters.processes.ports import free_port, is_free, loopback_listener
@@ -143,7 +144,7 @@ class Household:
     def _start_avatars(self) -> None:
         if place := self.avatar_place:
             program = programs.avatars(self.settings, place, self.keeps)
-            secret = {"X-Avatar-Secret": place.secret}
+            secret = {SECRET_HEADER: place.secret}
             self.avatars = Kept(program, lambda: answers(f"{place.url}/health", secret), complain)
             self.avatars.tend()
 

@@ -9,7 +9,9 @@ from dishka import AnyOf, AsyncContainer, Provider, Scope, provide, provide_all
 from redis.asyncio import Redis
 
 from adapters.http.avatar_manager import AvatarManagers
-from adapters.redis.avatar_leases import RedisAvatarLeases, RedisHoldings, RedisKeeper
+from adapters.redis.avatar_holdings import RedisHoldings
+from adapters.redis.avatar_keeper import RedisKeeper
+from adapters.redis.avatar_leases import RedisAvatarLeases
 from application.avatars.confirm import ConfirmLease, UseLease
 from application.avatars.disconnect import DisconnectAvatar
 from application.avatars.keep_alive import KeepAlive

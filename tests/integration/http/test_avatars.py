@@ -177,7 +177,7 @@ class TestRefusing:
         "name",
         ["a b", "../mira", "mira;id", "$(id)", "`id`", "mira\n", "-x", "_x", ".", "a" * 65, "mirá", "a|b",
          "a&b", "a>b", "a/b", "a\\b", "a'b", 'a"b', "a*", "~", "%2e", "mira ", "米拉"],
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     async def test_an_invalid_name_reaches_nobody(self, gallery: Gallery, ann: User, name: str) -> None:
         answer = await gallery.start(ann, name)
         assert refusal(answer) == (400, "Invalid avatar name", "invalid_avatar_name")
@@ -387,7 +387,7 @@ class TestTheRtcSession:
         assert redis.get("sessionid:1") == b"123456"
 
     @pytest.mark.parametrize("body", ['{"sessionid":1}', '{"sessionid":-3}', '{"sessionid":"7","x":1}',
-                                      '{"sessionid":99999999999999999999999}'])  # fmt: skip
+                                      '{"sessionid":99999999999999999999999}'])  # read as a table # fmt: skip
     async def test_of_anybody_else_has_no_effect(
         self, gallery: Gallery, ann: User, redis: Redis, body: str
     ) -> None:
@@ -403,7 +403,7 @@ class TestTheRtcSession:
         ["", "{}", '{"sessionid":null}', '{"sessionid":0}', '{"sessionid":""}', '{"sessionid":"x"}',
          '{"sessionid":"-1"}', '{"sessionid":1.5}', '{"sessionid":true}', '{"sessionid":[1]}', "[1]", "null",
          "sessionid=1", "{"],
-    )  # fmt: skip
+    )  # read as a table # fmt: skip
     async def test_that_is_none_is_refused(self, gallery: Gallery, ann: User, body: str) -> None:
         assert refusal(await select(ann, body)) == NO_ID
 

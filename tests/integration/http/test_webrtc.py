@@ -447,7 +447,7 @@ class TestPaths:
             await exchange(ann.house.url, head + body)
         assert set(stage.received) <= {"/offer"}
         assert all(request.headers["host"] == f"127.0.0.1:{one.port}" for one in stage.instances
-                   for request in one.received)  # fmt: skip
+                   for request in one.received)  # read as a table # fmt: skip
 
     async def test_a_query_chooses_nothing(self, stage: Stage, ann: User) -> None:
         query = "?port=22&host=evil.example&url=http://evil.example&path=/record&params[port]=1"

@@ -37,7 +37,7 @@ class Running:
         """It has a voice."""
         await self.healthy()
         async with asyncio.timeout(60):
-            while (await self.http.post("/human", json={"sessionid": 0})).status_code == 503:  # noqa: ASYNC110
+            while (await self.http.post("/human", json={"sessionid": 0})).status_code == 503:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.05)  # another process's life
 
     async def sessions(self) -> object:

@@ -112,7 +112,7 @@ async def test_without_the_secret_nothing_is_told(
     del client.headers[SECRET_HEADER]
     headers = {} if shown is None else {SECRET_HEADER: shown.encode()}
 
-    answer = await client.post(path, content=b"{", headers=headers)  # type: ignore[arg-type]
+    answer = await client.post(path, content=b"{", headers=headers)  # type: ignore[arg-type]  # bytes or text
 
     assert (answer.status_code, answer.json()) == (403, {"no": "X-Avatar-Secret is missing or wrong"})
 
