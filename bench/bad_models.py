@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 
+import httpx
 from typing_extensions import override
 
 from tests.conftest import Valkey
@@ -79,18 +80,34 @@ async def lateness(user: User) -> list[float]:
     return late
 
 
-async def suffer(user: User, mood: str) -> None:
+async def suffer(client: httpx.AsyncClient, token: str, mood: str) -> None:
     """Read bad replies for ever."""
     while True:
-        async with user.house.client.stream(
+        async with client.stream(
             "POST",
             "/api/chat/stream",
-            headers=user.headers,
+            headers={"Authorization": f"Bearer {token}"},
             data={"message": f"{mood} {secrets.token_hex(4)}"},
         ) as answer:
             async for _ in answer.aiter_raw():
                 pass
         await asyncio.sleep(0.05)
+
+
+async def suffer_all(url: str, tokens: list[str]) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as client:
+        await asyncio.gather(*(suffer(client, token, BAD[n % len(BAD)]) for n, token in enumerate(tokens)))
+
+
+@asynccontextmanager
+async def apart(*arguments: str) -> AsyncIterator[None]:
+    """This program in another process, where its work delays no watch of ours."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bench.bad_models", *arguments)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def readers(users: list[User]) -> list[float]:
@@ -166,23 +183,13 @@ async def main() -> None:
         "| | n | p50 | p99 | max |\n|---|--:|--:|--:|--:|\n"
     )
     port = free_port()
-    apart = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.bad_models", "--serve", str(port)
-    )
-    try:
-        async with two_servers(f"http://127.0.0.1:{port}") as (one, _):
-            good = [await person(one, n) for n in range(GOOD_READERS)]
-            bad = [await person(one, 100 + n) for n in range(BAD_READERS)]
-            told("pieces, among themselves", await readers(good))
-            suffering = [asyncio.create_task(suffer(u, BAD[n % len(BAD)])) for n, u in enumerate(bad)]
-            await asyncio.sleep(1)
+    async with apart("--serve", str(port)), two_servers(f"http://127.0.0.1:{port}") as (one, _):
+        good = [await person(one, n) for n in range(GOOD_READERS)]
+        bad = [(await person(one, 100 + n)).token for n in range(BAD_READERS)]
+        told("pieces, among themselves", await readers(good))
+        async with apart("--suffer", one.house.url, *bad):
+            await asyncio.sleep(2)
             told("pieces, beside 20 bad replies", await readers(good))
-            for task in suffering:
-                task.cancel()
-            await asyncio.gather(*suffering, return_exceptions=True)
-    finally:
-        apart.terminate()
-        await apart.wait()
     async with Moody() as llm, two_servers(llm.url) as (one, two):
         user = await person(one, 1)
         elsewhere = User(two.house, user.token)
@@ -197,8 +204,12 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--serve", type=int, help="be the model on this port")
-    if port := options.parse_args().serve:
-        sys.argv[1:] = ["--port", str(port)]
+    options.add_argument("--suffer", nargs="+", metavar=("URL", "TOKEN"), help="read bad replies there")
+    given = options.parse_args()
+    if given.serve:
+        sys.argv[1:] = ["--port", str(given.serve)]
         run(lambda port: Moody(port=port))
+    elif given.suffer:
+        asyncio.run(suffer_all(given.suffer[0], given.suffer[1:]))
     else:
         asyncio.run(main())
