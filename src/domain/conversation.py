@@ -1,6 +1,6 @@
 """Chat sessions and their messages."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -79,6 +79,15 @@ class Source:
     page: int | None
     score: float | None
     snippet: str  # at most 200 characters
+    file_id: int | None = None  # None: of a file that we do not have
+
+    @property
+    def told(self) -> dict[str, object]:
+        """As readers are told, and as it is stored."""
+        told = asdict(self)
+        if self.file_id is None:
+            del told["file_id"]
+        return told
 
 
 @dataclass(eq=False, kw_only=True)

@@ -2,15 +2,16 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
 from domain.conversation import MessageId, SessionId
-from domain.errors import Conflict, Invalid, TooLarge
+from domain.errors import Conflict, Invalid, NotFound, TooLarge
 from domain.text import nfc
-from domain.user import UserId
+from domain.user import Role, UserId
 
 FileId = NewType("FileId", int)
 
@@ -35,6 +36,7 @@ EXTENSIONS: dict[FileKind, tuple[str, ...]] = {
     FileKind.AUDIO: ("m4a", "mp3", "wav"),
     FileKind.DOCUMENT: ("docx", "md", "pdf", "txt"),
 }
+LABELS = {FileKind.IMAGE: "images", FileKind.AUDIO: "audio", FileKind.DOCUMENT: "documents"}
 KIND_OF = {extension: kind for kind, extensions in EXTENSIONS.items() for extension in extensions}
 
 
@@ -50,6 +52,14 @@ class BadFile(Invalid):
 
 class FileTooLarge(TooLarge):
     pass
+
+
+class QuotaExceeded(TooLarge):
+    """One more file would be more than its owner may keep."""
+
+
+class FileNotFound(NotFound):
+    msg = "File not found"
 
 
 class NameTaken(Conflict):
@@ -75,6 +85,7 @@ class StoredFile:
     index_name: str | None = None  # what a RAG service is told as file name; unique per owner
     rag_status: IndexState | None = None
     rag_error: str | None = None
+    index_report: dict[str, object] | None = None  # what the index made of it, in the words of a RAG service
     created_at: datetime
     deleted_at: datetime | None = None
 
@@ -86,6 +97,16 @@ class StoredFile:
     @property
     def extension(self) -> str:
         return self.original_name.rpartition(".")[2].lower()
+
+    def is_source(self, source: Mapping[str, object]) -> bool:
+        """Whether a stored source (`Source.told`) is a passage of this file. One without a number says no more
+        than a name."""
+        number = source.get("file_id")
+        return source.get("filename") == self.original_name if number is None else number == self.id
+
+    def is_open_to(self, user: UserId, role: Role) -> bool:
+        """To fetch and to delete: a public one to all who teach, any other to its owner."""
+        return role.teaches if self.public else self.user_id == user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +135,45 @@ class Hit:
     text: str
     score: float | None
     similarity: float | None = None
-    file_id: FileId | None = None
+    file_id: FileId | None = None  # None: of a file that we do not have, or do not know yet
+    public: bool | None = None  # of the public base, where somebody else's index says so
     nearness: tuple[float, ...] = ()
 
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_WINDOWS_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks without a shape
+_WINDOWS_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much somebody keeps."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much one user may keep, whatever kind of files it is."""
+
+    files: int
+    mb: int
+
+    def require_room(self, used: Usage, size: int) -> None:
+        """For one more file of this size. Raises QuotaExceeded."""
+        if used.files >= self.files:
+            raise QuotaExceeded(f"You have too many files (max {self.files}). Please delete some first.")
+        if used.bytes + size > self.mb * MB:
+            raise QuotaExceeded(f"Your files are too large (max {self.mb} MB). Please delete some first.")
 
 
 def clean_filename(raw: str) -> str:
     """The name a person gave a file, made harmless: base name only, NFC, no control, bidi or zero-width
     characters, no leading or trailing dots and blanks, at most 150 characters with the extension kept."""
-    name = "".join(c for c in re.split(r"[/\\]", raw)[-1] if unicodedata.category(c) not in _INVISIBLE)
+    name = "".join(filter(_is_visible, re.split(r"[/\\]", raw)[-1]))
     name = _trimmed(nfc(_shortened(name, 4 * NAME_MAX), NAME_MAX))
     if _WINDOWS_RESERVED.fullmatch(name):
         name = f"_{name}"
@@ -133,6 +181,10 @@ def clean_filename(raw: str) -> str:
     if not name:
         raise Invalid("Invalid filename")
     return name
+
+
+def _is_visible(character: str) -> bool:
+    return character not in _FILLERS and unicodedata.category(character) not in _INVISIBLE
 
 
 def _shortened(name: str, most: int) -> str:
@@ -149,20 +201,19 @@ def _trimmed(name: str) -> str:
     return re.sub(r"^[.\s]+|[.\s]+$", "", name)
 
 
-def kind_of(name: str) -> tuple[FileKind, str]:
-    """Kind and lower-case extension of a cleaned name; raises FileTypeNotAllowed."""
+def kind_of(name: str, *welcome: FileKind) -> tuple[FileKind, str]:
+    """Kind and lower-case extension of a cleaned name; of any kind where none is named as welcome. Raises
+    FileTypeNotAllowed."""
     extension = name.rpartition(".")[2].lower() if "." in name else ""
-    if extension not in KIND_OF:
+    kind = KIND_OF.get(extension)
+    if kind is None or (welcome and kind not in welcome):
         allowed = ", ".join(
             f"{label} ({', '.join(EXTENSIONS[kind])})"
-            for label, kind in (
-                ("images", FileKind.IMAGE),
-                ("audio", FileKind.AUDIO),
-                ("documents", FileKind.DOCUMENT),
-            )
+            for kind, label in LABELS.items()
+            if not welcome or kind in welcome
         )
         raise FileTypeNotAllowed(f"File type '.{extension[:20]}' not allowed. Allowed types: {allowed}")
-    return KIND_OF[extension], extension
+    return kind, extension
 
 
 def index_name(name: str) -> str:

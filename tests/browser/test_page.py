@@ -1,6 +1,7 @@
 """The page at `/`, used as a student would."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -20,6 +21,13 @@ from tests.servers.script import Script
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 WORDS = [f"word{n} " for n in range(60)]
+
+BRING = """async () => {
+    const headers = { Authorization: `Bearer ${localStorage.getItem("virtual-tutor.token")}` };
+    const body = new FormData();
+    body.append("file", new Blob(["A switch joins computers."]), "networks.txt");
+    return (await fetch("/api/chat/upload", { method: "POST", headers, body })).json();
+}"""
 
 AtPage = Callable[..., AbstractAsyncContextManager[Student]]
 
@@ -150,6 +158,10 @@ async def test_a_document_becomes_ready_and_is_cited(at_page: AtPage) -> None:
         source = gil.page.locator(".sources li").first
         await expect(source.locator("cite")).to_have_text("ocean-science.pdf, page 5")
         await expect(source.locator("blockquote")).to_contain_text("Challenger Deep")
+        await gil.page.get_by_text(re.compile(r"^\d sources?$")).click()
+        await expect(source).to_be_hidden()
+        await gil.page.get_by_role("button", name="[1]", exact=True).click()
+        await expect(source).to_be_visible()
 
         await gil.page.reload()
         await expect(gil.page.get_by_text(re.compile(r"^\d sources?$"))).to_be_visible()
@@ -166,6 +178,58 @@ async def test_what_is_no_document_is_refused_with_words(at_page: AtPage) -> Non
         await expect(uploads).to_contain_text("File content does not match its type")
         await hal.button("Forget the message about broken.pdf").click()
         await expect(uploads.get_by_role("listitem")).to_have_count(0)
+
+
+async def test_how_far_the_reading_is_can_be_seen(at_page: AtPage) -> None:
+    """Whatever breaks in between: each stream here ends after one event."""
+    steps = [("waiting", None), ("indexing", 40), ("indexing", 80), ("indexed", None)]
+    gates = [asyncio.Event() for _ in steps]
+    asked = iter(zip(steps, gates, strict=True))
+
+    async def one_event(route: Route) -> None:
+        (status, percent), gate = next(asked)
+        await gate.wait()
+        event = {"status": status, "file_id": stored["file_id"], "progress": percent}
+        body = f"data: {json.dumps(event)}\n\n"
+        await route.fulfill(headers={"content-type": "text/event-stream"}, body=body)
+
+    async with at_page() as uma:
+        await uma.register("uma@example.org")
+        stored = await uma.page.evaluate(BRING)
+        pending = {**stored, "rag_status": "pending"}
+        await uma.page.route("**/api/chat/upload", lambda route: route.fulfill(json=pending))
+        await uma.page.route("**/api/files/events", one_event)
+        await uma.page.get_by_label("Upload document").set_input_files(SAMPLES / "networks.txt")
+        uploads = uma.page.get_by_role("list", name="Uploads")
+        bar = uploads.get_by_role("progressbar")
+        gates[0].set()
+        await expect(uploads).to_contain_text("Waiting for its turn")
+        gates[1].set()
+        await expect(bar).to_have_js_property("value", 0.4)
+        gates[2].set()
+        await expect(bar).to_have_js_property("value", 0.8)
+        gates[3].set()
+        await expect(uploads).to_contain_text("Ready: ask about it.")
+        await expect(bar).to_have_count(0)
+        uma.assert_undisturbed()
+
+
+async def test_a_document_is_deleted_where_it_was_brought(at_page: AtPage) -> None:
+    async with at_page() as ned:
+        await ned.register("ned@example.org")
+        await ned.page.get_by_label("Upload document").set_input_files(SAMPLES / "networks.txt")
+        uploads = ned.page.get_by_role("list", name="Uploads")
+        await expect(uploads).to_contain_text("Ready: ask about it.")
+
+        ned.page.once("dialog", lambda asked: asked.dismiss())
+        await ned.button("Delete networks.txt").click()
+        assert (await ned.asked("GET", "/api/user_files"))["total"] == 1
+        ned.page.once("dialog", lambda asked: asked.accept())
+        await ned.button("Delete networks.txt").click()
+
+        await expect(uploads.get_by_role("listitem")).to_have_count(0)
+        assert (await ned.asked("GET", "/api/user_files"))["total"] == 0
+        ned.assert_undisturbed()
 
 
 async def test_a_reload_keeps_the_login_the_chat_and_the_answer_that_is_being_written(

@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from adapters.redis.client import connect
+from adapters.s3.blobs import S3Blobs
 from adapters.sql import migrate
+from tests.buckets import client_at, fresh_blobs
 from tests.conftest import Valkey
 from tests.contracts.stores import FakeStore, SqlStore, Store, sql_store
 from tests.contracts.times import RealTime, Time, ToldTime
 from tests.fresh_database import fresh_database
+from tests.servers.s3 import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +33,18 @@ async def postgresql_store(postgresql: str) -> AsyncIterator[SqlStore]:
     await asyncio.to_thread(migrate.upgrade, url)
     async with sql_store(url) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+async def s3_client(s3: S3Server) -> AsyncIterator[Any]:
+    """One for all: making it takes longer than most that is done with it."""
+    async with client_at(s3.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def s3_blobs(s3_client: Any, tmp_path: Path) -> S3Blobs:
+    return await fresh_blobs(s3_client, tmp_path)
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from adapters.sql.reading import SqlReading
 from adapters.sql.work import SqlWorkFactory
 from application.ports.passages import Passages
 from application.ports.persistence import JobQueue, Reading, WorkFactory
-from domain.document import FileId, StoredFile
+from domain.conversation import SessionId
+from domain.document import FileId, IndexState, StoredFile
 from domain.job import JobId, JobState
 from domain.user import UserId
 from tests.builders import a_file
@@ -72,6 +73,7 @@ class FakeStore(Store):
         self.queue = FakeJobQueue(self.database)
         self._names: dict[FileId, str] = {}
         self._deleted: set[FileId] = set()
+        self._brought: dict[FileId, SessionId] = {}
 
     @override
     async def notes(self) -> Sequence[tuple[int, str, str, str]]:
@@ -103,12 +105,14 @@ class FakeStore(Store):
 
     @override
     def new_passages(self) -> Passages:
-        return FakePassages(self._names, self._deleted)
+        return FakePassages(self._names, self._deleted, sessions=self._brought)
 
     @override
     async def keep(self, file: StoredFile) -> FileId:
         id = await _keep(self.work, file)
         self._names[id] = file.original_name
+        if file.session_id is not None:
+            self._brought[id] = file.session_id
         return id
 
     @override
@@ -237,5 +241,9 @@ class Shelves:
 
     store: Store
 
-    async def add(self, owner: UserId | None, name: str = "notes.txt") -> FileId:
-        return await self.store.keep(a_file(owner, name, public=owner is None))
+    async def add(
+        self, owner: UserId | None, name: str = "notes.txt", session: SessionId | None = None
+    ) -> FileId:
+        return await self.store.keep(
+            a_file(owner, name, public=owner is None, session=session, rag_status=IndexState.INDEXED)
+        )

@@ -284,6 +284,20 @@ class TestPublicDocuments:
         assert await administration.public_index_names() == names
 
 
+async def test_who_has_searchable_documents_of_his_own(store: Store, administration: Administration) -> None:
+    ann, ben, cleo = [(await someone(store, name)).id for name in ("ann", "ben", "cleo")]
+    for owner, state, public, deleted in (
+        (cleo, IndexState.INDEXED, False, False),
+        (cleo, IndexState.INDEXED, False, False),
+        (ann, IndexState.INDEXED, False, False),
+        (ben, IndexState.PENDING, False, False),
+        (ben, IndexState.INDEXED, True, False),
+        (ben, IndexState.INDEXED, False, True),
+    ):
+        await store.keep(a_file(owner, rag_status=state, public=public, deleted=deleted))
+    assert list(await administration.knowledge_owners()) == sorted([ann, cleo])
+
+
 async def verdict(store: Store, head: str | None = None) -> Verdict:
     if isinstance(store, FakeStore):
         records: Any = FakeActionRecords(kept_actions(store.database.tables))

@@ -1,22 +1,31 @@
-"""What every Blobs promises, asked of the fake and of the local folder."""
+"""What every Blobs promises, asked of the fake, of the local folder and of a bucket."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from adapters.disk.blobs import DiskBlobs
-from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable
+from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable, KeptBlob
 from tests.fakes.blobs import FakeBlobs
 
 CONTENT = bytes(range(256)) * 4000
+MB = 1024 * 1024
 
 
-@pytest.fixture(params=["fake", "disk"])
+@pytest.fixture(params=["fake", "disk", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return FakeBlobs() if request.param == "fake" else DiskBlobs(tmp_path / "blobs")
+    if request.param == "fake":
+        return FakeBlobs()
+    if request.param == "disk":
+        return DiskBlobs(tmp_path / "blobs")
+    in_bucket: Blobs = request.getfixturevalue("s3_blobs")
+    return in_bucket
 
 
 async def pieces(content: bytes, size: int = 10_000) -> AsyncIterator[bytes]:
@@ -113,3 +122,100 @@ async def test_what_is_erased_is_gone(blobs: Blobs) -> None:
 
     with pytest.raises(BlobNotFound):
         await read(blobs, name)
+
+
+async def test_a_name_that_we_did_not_make_leads_nowhere(blobs: Blobs) -> None:
+    if isinstance(blobs, FakeBlobs):
+        return  # it has no places that a name could lead to
+    for name in ("../../etc/passwd", "a/b-c-d-e-f", "Name-In-Capitals", "short", ""):
+        with pytest.raises(ValueError, match="not a blob name"):
+            await blobs.put(name, pieces(b"x"))
+        with pytest.raises(ValueError, match="not a blob name"):
+            await read(blobs, name)
+        with pytest.raises(ValueError, match="not a blob name"):
+            await blobs.erase(name)
+
+
+async def test_a_large_one_takes_little_memory(blobs: Blobs) -> None:
+    if isinstance(blobs, FakeBlobs):
+        return  # it has nothing but memory
+    name, size = uuid4().hex, 32 * MB
+    piece = bytes(range(256)) * 1024
+
+    async def large() -> AsyncIterator[bytes]:
+        for _ in range(size // len(piece)):
+            yield piece
+
+    tracemalloc.start()
+    await blobs.put(name, large())
+    read_back = 0
+    async for part in blobs.read(name):
+        assert part in piece + piece
+        read_back += len(part)
+    async with blobs.local(name) as file:
+        assert file.stat().st_size == size
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert read_back == size
+    assert peak < 16 * MB
+    assert await read(blobs, name, size - 3, 10) == piece[-3:]
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_a_cancelled_put_leaves_nothing(blobs: Blobs, large: bool) -> None:
+    begun = asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        yield bytes(6 * MB if large else 10)
+        begun.set()
+        await asyncio.Event().wait()
+
+    putting = asyncio.ensure_future(blobs.put("never-came-whole", never_ending()))
+    await begun.wait()
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+
+    with pytest.raises(BlobNotFound):
+        await read(blobs, "never-came-whole")
+    assert await inventory(blobs) == []
+    assert await blobs.tidy(datetime.now(UTC) + timedelta(days=1)) == 0
+
+
+async def test_a_reader_may_leave_early(blobs: Blobs) -> None:
+    name = await kept(blobs)
+    for _ in range(3):
+        async with aclosing(blobs.read(name)) as content:
+            assert await anext(content)
+
+    assert await read(blobs, name) == CONTENT
+
+
+async def inventory(blobs: Blobs) -> list[KeptBlob]:
+    return [blob async for blob in blobs.inventory()]
+
+
+async def test_the_inventory_is_in_order_and_knows_ages(blobs: Blobs) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)  # stores round
+    names = [await kept(blobs, b"x") for _ in range(20)]
+    gone = names.pop()
+    await blobs.erase(gone)
+
+    told = await inventory(blobs)
+
+    assert [blob.name for blob in told] == sorted(names)
+    assert all(before <= blob.since <= datetime.now(UTC) + timedelta(seconds=1) for blob in told)
+
+
+async def test_where_nothing_was_ever_kept_nothing_is_told(blobs: Blobs) -> None:
+    assert await inventory(blobs) == []
+    assert await blobs.tidy(datetime.now(UTC)) == 0
+
+
+async def test_tidying_up_takes_no_blob(blobs: Blobs) -> None:
+    name = await kept(blobs)
+
+    assert await blobs.tidy(datetime.now(UTC) + timedelta(days=2)) == 0
+
+    assert await read(blobs, name) == CONTENT

@@ -9,7 +9,16 @@ from redis.asyncio import Redis
 
 from adapters.redis.calls import CHANNEL, RedisCalls
 from adapters.redis.client import connect
-from application.ports.calls import Call, Calls, Followed, Stopped, StopSession, StopUnread, StopUser
+from application.ports.calls import (
+    Call,
+    Calls,
+    FilesChanged,
+    Followed,
+    Stopped,
+    StopSession,
+    StopUnread,
+    StopUser,
+)
 from application.tasks import ended
 from domain.conversation import MessageId, SessionId
 from domain.errors import StorageUnavailable
@@ -83,12 +92,13 @@ class TestCalling:
             await calls.stop_unread(BIOLOGY)
             await calls.followed([MessageId(1), MessageId(2)])
             await calls.followed([])
+            await calls.files_changed(ANN)
             await calls.stop_user(BEN)
             for heard in (one, other):
                 assert await hears(
                     heard,
                     *(StopUser(ANN), StopUnread(BIOLOGY), Followed([MessageId(1), MessageId(2)])),
-                    *(Followed([]), StopUser(BEN)),
+                    *(Followed([]), FilesChanged(ANN), StopUser(BEN)),
                 )
 
     async def test_a_call_nobody_hears_is_no_error(self, calls: Calls) -> None:

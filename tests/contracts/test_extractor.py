@@ -1,27 +1,40 @@
 """What every Extractor promises. The fake reads plain text only; the real one is asked about every format."""
 
 import asyncio
-import json
 import os
+import resource
 import sys
 import time
-import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
-import docx
 import pytest
-from fpdf import FPDF
 
 from adapters.extraction import formats
 from adapters.extraction.extractor import ProcessExtractor
-from application.ports.extraction import Extractor, Page
+from adapters.extraction.reading import Limits
+from adapters.extraction.wire import ENCODER, LINES, Done, Found, Line, PagesRead, Refusal, Request
+from application.ports.extraction import ExtractionUnavailable, Extractor, Piece
 from domain.document import BadFile
+from tests.documents import (
+    locked_pdf,
+    long_pdf,
+    pdf,
+    pdf_bomb,
+    pdf_of,
+    raw_pdf,
+    scan,
+    word,
+    zipped,
+)
 from tests.fakes.extraction import FakeExtractor
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 MISMATCH = "File content does not match its type"
 UNREADABLE = "Document cannot be read"
+SCAN = "Document is a scan without text"
 
 
 @pytest.fixture(params=["fake", "process"])
@@ -45,28 +58,56 @@ def write(tmp_path: Path) -> Callable[[bytes], Path]:
 
 
 async def refused(extractor: Extractor, file: Path, extension: str) -> set[str]:
-    """What `pages` and `check` say."""
+    """What `pieces` and `check` say."""
     said = set()
-    for ask in (extractor.pages, extractor.check):
+    for ask in (extractor.pieces, extractor.check):
         with pytest.raises(BadFile) as caught:
             await ask(file, extension)
         said.add(caught.value.msg)
     return said
 
 
+async def text_of(extractor: Extractor, file: Path, extension: str) -> str:
+    """Of a document that fits into one piece."""
+    await extractor.check(file, extension)
+    (piece,) = await extractor.pieces(file, extension)
+    assert piece.end - piece.start == len(piece.text)
+    return piece.text
+
+
 @pytest.mark.parametrize("extension", ["txt", "md"])
-@pytest.mark.parametrize("text", ["Hello.", "# Überschrift\n\nGrüße, 世界 🎓\n"])
+@pytest.mark.parametrize("text", ["Hello.", "# Überschrift\n\nGrüße, 世界 🎓"])
 async def test_text_is_read(
     extractor: Extractor, write: Callable[[bytes], Path], extension: str, text: str
 ) -> None:
-    file = write(text.encode())
-
-    await extractor.check(file, extension)
-    assert await extractor.pages(file, extension) == [Page(None, text)]
+    assert await text_of(extractor, write(text.encode()), extension) == text
 
 
 async def test_a_byte_order_mark_is_no_text(extractor: Extractor, write: Callable[[bytes], Path]) -> None:
-    assert await extractor.pages(write(b"\xef\xbb\xbfHello."), "txt") == [Page(None, "Hello.")]
+    assert await extractor.pieces(write(b"\xef\xbb\xbfHello."), "txt") == [Piece(None, 0, 6, "", "Hello.")]
+
+
+async def test_a_long_text_comes_in_pieces_in_order(
+    extractor: Extractor, write: Callable[[bytes], Path]
+) -> None:
+    text = " ".join(f"Sentence number {n} has about ten words in it today." for n in range(60))
+
+    found = await extractor.pieces(write(text.encode()), "txt")
+
+    assert len(found) > 5
+    assert all(piece.text == text[piece.start : piece.end] for piece in found)
+    assert all(one.start < other.start for one, other in pairwise(found))
+
+
+async def test_progress_is_told_page_by_page(extractor: Extractor, write: Callable[[bytes], Path]) -> None:
+    texts = [f"Page {n} of three." for n in (1, 2, 3)]
+    content = "\x0c".join(texts).encode() if isinstance(extractor, FakeExtractor) else pdf(*texts)
+    told: list[tuple[int, int]] = []
+
+    found = await extractor.pieces(write(content), "pdf", lambda done, total: told.append((done, total)))
+
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert [(piece.page, piece.text) for piece in found] == [(1, texts[0]), (2, texts[1]), (3, texts[2])]
 
 
 async def test_bytes_that_are_no_text_are_refused(
@@ -79,178 +120,197 @@ async def test_blanks_alone_cannot_be_read(extractor: Extractor, write: Callable
     assert await refused(extractor, write(b" \n\t\n"), "md") == {UNREADABLE}
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-async def test_utf_16_is_text(
-    process: ProcessExtractor, write: Callable[[bytes], Path], encoding: str
-) -> None:
-    text = "Hello world, this is plain text.\nÄÖÜ"
-
-    assert await process.pages(write(text.encode(encoding)), "txt") == [Page(None, text)]
+# text
 
 
 async def test_legacy_encodings_are_recognised(
     process: ProcessExtractor, write: Callable[[bytes], Path]
 ) -> None:
-    text = "Schöne Grüße aus München, wo die Straßen größer wirken als früher. " * 3
+    text = "Schöne Grüße aus München, wo die Straßen größer wirken als früher."
 
-    ((page),) = await process.pages(write(text.encode("cp1252")), "txt")
-
-    assert page.text == text
+    assert await text_of(process, write(text.encode("cp1252")), "txt") == text
 
 
-@pytest.mark.parametrize("start", [b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n", b"PK\x03\x04", b"\xff\xd8\xff\xe0"])
-async def test_other_formats_are_not_text(
-    process: ProcessExtractor, write: Callable[[bytes], Path], start: bytes
-) -> None:
-    assert await refused(process, write(start + b"plain enough otherwise"), "txt") == {MISMATCH}
-
-
-async def test_line_ends_and_controls_are_made_plain(
+async def test_line_ends_controls_and_deserts_of_blanks_are_made_plain(
     process: ProcessExtractor, write: Callable[[bytes], Path]
 ) -> None:
-    text = "one\r\ntwo\rthree\x0cfour" + " and so on" * 60 + "\x01"
+    text = "one\r\ntwo\rthree\x0cfour" + " and so on" * 60 + "\x01" + " " * 5000 + "the" + "\n" * 5000 + "end"
 
-    ((page),) = await process.pages(write(text.encode()), "txt")
+    found = await process.pieces(write(text.encode()), "txt")
 
-    assert page.text.startswith("one\ntwo\nthree\n\nfour and")
-    assert "\x01" not in page.text
+    assert found[0].text.startswith("one\ntwo\nthree\n\nfour and")
+    assert found[-1].text.endswith("so on the\n\nend")
+
+
+# pdf
 
 
 async def test_the_pages_of_a_pdf_are_kept_apart(process: ProcessExtractor) -> None:
-    pages = await process.pages(SAMPLES / "ocean-science.pdf", "pdf")
+    found = await process.pieces(SAMPLES / "ocean-science.pdf", "pdf")
 
-    assert [page.number for page in pages] == [1, 2, 3, 4, 5, 6, 7]
-    assert "10,935 metres" in pages[4].text
-    assert "\r" not in "".join(page.text for page in pages)
-
-
-async def test_a_pdf_may_not_have_too_many_pages() -> None:
-    extractor = ProcessExtractor(max_pages=6)
-
-    said = await refused(extractor, SAMPLES / "ocean-science.pdf", "pdf")
-
-    assert said == {"Document has too many pages (max 6)"}
+    assert sorted({piece.page for piece in found if piece.page}) == [1, 2, 3, 4, 5, 6, 7]
+    (deep,) = [piece for piece in found if "10,935 metres" in piece.text]
+    assert deep.page == 5
+    assert "\r" not in "".join(piece.text for piece in found)
 
 
-async def test_a_pdf_without_text_cannot_be_read(process: ProcessExtractor, tmp_path: Path) -> None:
-    pdf = FPDF()
-    pdf.add_page()
-    pdf.line(10, 10, 50, 50)
-    pdf.output(str(tmp_path / "scan.pdf"))
-
-    assert await refused(process, tmp_path / "scan.pdf", "pdf") == {UNREADABLE}
-
-
-async def test_a_pdf_behind_a_password_cannot_be_read(process: ProcessExtractor, tmp_path: Path) -> None:
-    pdf = FPDF()
-    pdf.set_encryption(owner_password="owner", user_password="secret")
-    pdf.add_page()
-    pdf.set_font("Helvetica")
-    pdf.cell(text="hidden")
-    pdf.output(str(tmp_path / "locked.pdf"))
-
-    assert await refused(process, tmp_path / "locked.pdf", "pdf") == {UNREADABLE}
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"hello", MISMATCH), (b"%PDF-1.7 and then nothing of it", UNREADABLE), (b"", MISMATCH)],
-)
-async def test_what_only_calls_itself_a_pdf_is_refused(
-    process: ProcessExtractor, write: Callable[[bytes], Path], content: bytes, said: str
-) -> None:
-    assert await refused(process, write(content), "pdf") == {said}
-
-
-async def test_a_docx_gives_headings_paragraphs_and_rows_in_order(
-    process: ProcessExtractor, tmp_path: Path
-) -> None:
-    document = docx.Document()
-    document.add_heading("Energy", 1)
-    document.add_paragraph("Mitochondria make ATP.")
-    table = document.add_table(2, 2)
-    for row, cells in enumerate((("Part", "Share"), ("Quiz", "20 %"))):
-        for column, text in enumerate(cells):
-            table.cell(row, column).text = text
-    document.add_paragraph("The end.")
-    document.save(str(tmp_path / "a.docx"))
-
-    await process.check(tmp_path / "a.docx", "docx")
-    (page,) = await process.pages(tmp_path / "a.docx", "docx")
-
-    assert page == Page(None, "Energy\n\nMitochondria make ATP.\n\nPart | Share\nQuiz | 20 %\n\nThe end.")
-
-
-def archive(file: Path, entries: dict[str, bytes]) -> Path:
-    document = docx.Document()
-    document.add_paragraph("Hello.")
-    document.save(str(file))
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as package:
-        for name, content in entries.items():
-            package.writestr(name, content)
-    return file
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        {"word/vbaProject.bin": b"macro"},
-        {"word/media/bomb.xml": b"\x00" * 30_000_000},
-        {f"word/media/{n}.xml": b"" for n in range(5001)},
-    ],
-    ids=["macros", "bomb", "too many entries"],
-)
-async def test_dangerous_archives_are_refused_unopened(
-    process: ProcessExtractor, tmp_path: Path, entries: dict[str, bytes]
-) -> None:
-    assert await refused(process, archive(tmp_path / "a.docx", entries), "docx") == {UNREADABLE}
-
-
-async def test_an_encrypted_docx_cannot_be_read(
+async def test_a_pdf_may_not_have_too_many_pages(
     process: ProcessExtractor, write: Callable[[bytes], Path]
 ) -> None:
-    wrapped = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 2000
-
-    assert await refused(process, write(wrapped), "docx") == {UNREADABLE}
-
-
-async def test_another_archive_is_no_docx(process: ProcessExtractor, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as package:
-        package.writestr("hello.txt", "hello")
-
-    assert await refused(process, tmp_path / "a.zip", "docx") == {MISMATCH}
+    assert await refused(process, write(long_pdf(9)), "pdf") == {"Document has too many pages (max 8)"}
+    assert await refused(process, write(long_pdf(20_000)), "pdf") == {"Document has too many pages (max 8)"}
 
 
-async def test_reading_for_too_long_is_given_up(tmp_path: Path) -> None:
-    file = tmp_path / "long.txt"
-    file.write_bytes("Wörter über Wörter. ".encode("cp1252") * 400_000)
-    extractor = ProcessExtractor(timeout_s=0.05)
+@pytest.mark.parametrize("stamps", [("",), ("", "", ""), ("Scanned with a phone", "Scanned with a phone")])
+async def test_a_scan_is_a_document_in_which_nothing_can_be_found(
+    process: ProcessExtractor, write: Callable[[bytes], Path], stamps: tuple[str, ...]
+) -> None:
+    file = write(scan(*stamps))
+
+    await process.check(file, "pdf")
+    with pytest.raises(BadFile, match=SCAN):
+        await process.pieces(file, "pdf")
+
+
+async def test_a_scan_with_recognised_text_is_read(
+    process: ProcessExtractor, write: Callable[[bytes], Path]
+) -> None:
+    text = "The text that somebody has recognised in the picture already."
+
+    (piece,) = await process.pieces(write(scan("", text)), "pdf")
+
+    assert (piece.page, piece.text) == (2, text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pdf(""),
+        pdf_of(b"10 10 m 50 50 l S"),
+        locked_pdf(),
+        b"%PDF-1.7",
+        b"%PDF-1.7\n" + b"garbage " * 100,
+        raw_pdf([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Count 1/Kids[2 0 R]>>"]),
+        raw_pdf([b"<</Type/Catalog/Pages 1 0 R>>"]),
+        b"%PDF-1.7\n1 0 obj\n" + b"[" * 1_000_000,
+    ],
+    ids=["blank", "drawing", "locked", "head", "garbage", "circle", "catalogue", "nested"],
+)
+async def test_pdfs_that_cannot_be_read(
+    process: ProcessExtractor, write: Callable[[bytes], Path], content: bytes
+) -> None:
+    assert await refused(process, write(content), "pdf") == {UNREADABLE}
+
+
+async def test_one_broken_page_does_not_spoil_the_others(
+    process: ProcessExtractor, write: Callable[[bytes], Path]
+) -> None:
+    content = long_pdf(3).replace(b"6 0 obj\n<</Type/Page/", b"6 0 obj\n<</Type/Xage/")
+
+    assert {piece.page for piece in await process.pieces(write(content), "pdf")} >= {1, 3}
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"GIF89a;%PDF-1.7", b"<script>x</script>" + pdf("hello")])
+async def test_what_only_calls_itself_a_pdf_is_refused(
+    process: ProcessExtractor, write: Callable[[bytes], Path], content: bytes
+) -> None:
+    assert await refused(process, write(content), "pdf") == {MISMATCH}
+
+
+# docx
+
+
+async def test_a_word_document_is_read(process: ProcessExtractor, write: Callable[[bytes], Path]) -> None:
+    text = await text_of(process, write(word("Mitochondria make ATP.", "The end.")), "docx")
+
+    assert text == "Mitochondria make ATP.\n\nThe end."
+
+
+async def test_a_word_document_may_not_be_dangerous(
+    process: ProcessExtractor, write: Callable[[bytes], Path]
+) -> None:
+    file = write(word(parts={"word/vbaProject.bin": b"macro"}))
+
+    assert await refused(process, file, "docx") == {UNREADABLE}
+    assert await refused(process, write(zipped([("hello.txt", b"hello")])), "docx") == {MISMATCH}
+
+
+# what a document may cost
+
+
+async def test_reading_for_too_long_is_given_up(write: Callable[[bytes], Path]) -> None:
+    file = write(b"Words and words. " * 400_000)
     start = time.monotonic()
 
+    assert await refused(ProcessExtractor(timeout_s=0.05), file, "txt") == {UNREADABLE}
+    assert time.monotonic() - start < 4
+
+
+async def test_eating_memory_harms_nobody(write: Callable[[bytes], Path]) -> None:
+    file = write(b"word " * 12_000_000)
+
+    assert await refused(ProcessExtractor(memory_mb=200), file, "txt") == {UNREADABLE}
+
+
+async def test_a_page_that_unpacks_without_end_is_bounded(write: Callable[[bytes], Path]) -> None:
     with pytest.raises(BadFile, match=UNREADABLE):
-        await extractor.pages(file, "txt")
-
-    assert time.monotonic() - start < 2
+        await ProcessExtractor(memory_mb=300).check(write(pdf_bomb(500)), "pdf")
 
 
-async def test_eating_memory_harms_nobody(tmp_path: Path) -> None:
-    file = tmp_path / "large.txt"
-    file.write_bytes(b"word " * 12_000_000)
+async def test_no_process_is_no_fault_of_the_document(
+    process: ProcessExtractor, write: Callable[[bytes], Path]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(ExtractionUnavailable):
+            await process.check(Path("/dev/null"), "txt")
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert await text_of(process, write(b"Hello."), "txt") == "Hello."
 
-    with pytest.raises(BadFile, match=UNREADABLE):
-        await ProcessExtractor(memory_mb=200).pages(file, "txt")
+
+async def test_a_long_reading_keeps_nobody_from_uploading(
+    tmp_path: Path, write: Callable[[bytes], Path]
+) -> None:
+    extractor = ProcessExtractor()
+    os.mkfifo(tmp_path / "silent")  # nobody ever writes into it
+    readings = [asyncio.create_task(extractor.pieces(tmp_path / "silent", "txt")) for _ in range(9)]
+    try:
+        async with asyncio.timeout(20):
+            await extractor.check(write(b"Hello."), "txt")
+    finally:
+        for reading in readings:
+            reading.cancel()
+        await asyncio.wait(readings)
 
 
 async def test_a_cancelled_reader_leaves_no_process(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
     file.write_bytes(b"word " * 1_000_000)
-    reading = asyncio.create_task(ProcessExtractor().pages(file, "txt"))
+    reading = asyncio.create_task(ProcessExtractor().pieces(file, "txt"))
     await asyncio.sleep(0.03)
 
     reading.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await reading
+    assert not any("adapters.extraction.child" in line for line in command_lines_of_children())
+
+
+async def test_who_has_heard_enough_leaves_no_process(write: Callable[[bytes], Path]) -> None:
+    def enough(done: int, total: int) -> None:
+        raise InterruptedError
+
+    file = write(pdf(*["word " * 200] * 50))
+    with pytest.raises(InterruptedError):
+        await ProcessExtractor().pieces(file, "pdf", enough)
     assert not any("adapters.extraction.child" in line for line in command_lines_of_children())
 
 
@@ -261,8 +321,7 @@ def command_lines_of_children() -> list[str]:
     ]
 
 
-async def test_the_reader_leaves_with_whoever_asked(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "silent")
+async def child_that_reads(file: Path) -> asyncio.subprocess.Process:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "adapters.extraction.child"),
         stdin=asyncio.subprocess.PIPE,
@@ -270,18 +329,30 @@ async def test_the_reader_leaves_with_whoever_asked(tmp_path: Path) -> None:
         env={"PYTHONPATH": str(Path(formats.__file__).parents[2])},
     )
     assert child.stdin
-    request = {
-        "task": "pages",
-        "file": str(tmp_path / "silent"),  # nobody ever writes into it
-        "extension": "txt",
-        "limits": {"pages": 1, "archive_ratio": 1, "archive_mb": 1},
-        "memory_mb": 512,
-        "seconds": 60,
-    }
-    child.stdin.write(json.dumps(request).encode() + b"\n")
+    limits = Limits(pages=9, archive_ratio=9, archive_mb=9)
+    request = Request(str(file), "txt", check_only=False, limits=limits, memory_mb=512, seconds=60)
+    child.stdin.write(ENCODER.encode(request) + b"\n")
+    return child
+
+
+async def test_the_reader_leaves_with_whoever_asked(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "silent")  # nobody ever writes into it
+    child = await child_that_reads(tmp_path / "silent")
+    assert child.stdin
     await asyncio.sleep(0.3)
 
     child.stdin.close()
 
     async with asyncio.timeout(5):
         assert await child.wait() != 0
+
+
+async def test_what_the_reader_says(write: Callable[[bytes], Path]) -> None:
+    child = await child_that_reads(write(b"Hello."))
+    assert child.stdout
+
+    said: list[Line] = [LINES.decode(line) for line in (await child.stdout.read()).splitlines()]
+
+    assert said == [Found(Piece(None, 0, 6, "", "Hello.")), PagesRead(1, 1), Done()]
+    assert not isinstance(said[-1], Refusal)
+    assert await child.wait() == 0

@@ -5,19 +5,23 @@ from datetime import datetime, timedelta
 
 from application.ports.persistence import JobQueue
 from domain.job import Job, JobKind, JobState
+from domain.user import UserId
 from tests.contracts.stores import Store
 from tests.fakes.clock import START
 
 LEASE = timedelta(seconds=30)
+ANN, BEN, CLEO = UserId(1), UserId(2), UserId(3)
 
 
 def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-async def add(store: Store, key: str, due: datetime = START, **payload: object) -> None:
+async def add(
+    store: Store, key: str, due: datetime = START, owner: UserId | None = None, **payload: object
+) -> None:
     async with store.work() as w:
-        await w.jobs.add(JobKind.INDEX_DOCUMENT, payload, key, due)
+        await w.jobs.add(JobKind.INDEX_DOCUMENT, payload, key, due, owner)
         await w.commit()
 
 
@@ -118,6 +122,83 @@ class TestClaiming:
         assert sum(job is not None for job in await asyncio.gather(*claims)) == 1
 
 
+class TestTakingTurns:
+    """However much one of them wants, every owner gets his turn."""
+
+    async def served(self, store: Store, times: int, since: int = 1) -> list[object]:
+        """Whose jobs are claimed, one each second; each is done before the next one."""
+        names: list[object] = []
+        for second in range(since, since + times):
+            job = await store.queue.claim("w1", at(second), LEASE)
+            names.append(job and job.payload["name"])
+            if job is not None:
+                await store.queue.finish(job.id, "w1")
+        return names
+
+    async def test_owners_alternate(self, store: Store) -> None:
+        for n in range(4):
+            await add(store, f"ann:{n}", owner=ANN, name=f"ann {n}")
+        for n in range(2):
+            await add(store, f"ben:{n}", owner=BEN, name=f"ben {n}")
+        await add(store, "cleo:0", owner=CLEO, name="cleo 0")
+        assert await self.served(store, 8) == [
+            *("ann 0", "ben 0", "cleo 0", "ann 1", "ben 1", "ann 2", "ann 3"),
+            None,
+        ]
+
+    async def test_who_comes_later_waits_for_one_job_of_each_other(self, store: Store) -> None:
+        for n in range(9):
+            await add(store, f"ann:{n}", owner=ANN, name=f"ann {n}")
+        assert await self.served(store, 2) == ["ann 0", "ann 1"]
+        await add(store, "ben:0", at(2), owner=BEN, name="ben 0")
+        assert await self.served(store, 3, since=3) == ["ann 2", "ben 0", "ann 3"]
+
+    async def test_jobs_of_nobody_keep_their_order(self, store: Store) -> None:
+        for n in range(3):
+            await add(store, f"job:{n}", name=n)
+        assert await self.served(store, 3) == [0, 1, 2]
+
+    async def test_no_more_than_so_many_at_once_of_one(self, store: Store) -> None:
+        for n in range(3):
+            await add(store, f"ann:{n}", owner=ANN, name=f"ann {n}")
+        await add(store, "ben:0", at(1), owner=BEN, name="ben 0")
+
+        async def next_one(second: float) -> Job | None:
+            return await store.queue.claim("w1", at(second), LEASE, at_once=2)
+
+        first, second, third = await next_one(2), await next_one(2.1), await next_one(2.2)
+        assert await next_one(2.3) is None
+        claims = {str(job.payload["name"]): job for job in (first, second, third) if job}
+        assert claims.keys() == {"ann 0", "ann 1", "ben 0"}
+        await store.queue.finish(claims["ann 0"].id, "w1")
+        last = await next_one(2.4)
+        assert last is not None
+        assert last.payload["name"] == "ann 2"
+
+    async def test_a_lapsed_lease_counts_no_more(self, store: Store) -> None:
+        await add(store, "ann:0", owner=ANN, name="killer")
+        await claim(store.queue)
+        assert await store.queue.claim("w2", at(31), LEASE, at_once=1) is not None
+
+    async def test_of_many_claimers_none_gets_stuck(self, store: Store) -> None:
+        for owner in (ANN, BEN):
+            for n in range(10):
+                await add(store, f"{owner}:{n}", owner=owner, name=n)
+
+        async def work(holder: str) -> int:
+            done = misses = 0
+            while misses < 5:
+                job = await store.queue.claim(holder, at(1 + done), LEASE)
+                misses = 0 if job else misses + 1
+                if job is not None:
+                    await store.queue.finish(job.id, holder)
+                    done += 1
+            return done
+
+        async with asyncio.timeout(30):
+            assert sum(await asyncio.gather(*(work(f"w{n}") for n in range(6)))) == 20
+
+
 class TestHolding:
     async def test_a_renewed_lease_is_not_taken_over(self, store: Store) -> None:
         await add(store, "index:1")
@@ -136,6 +217,75 @@ class TestHolding:
 
         assert await store.job(job.id) == (JobState.RUNNING, 2, None)
         assert await store.queue.renew(job.id, "w2", at(90))
+
+
+class TestInAUnitOfWork:
+    """What a job does and its end are one transaction."""
+
+    async def test_it_ends_with_all_else(self, store: Store) -> None:
+        await add(store, "index:1", owner=ANN, file_id=1)
+        job = await claim(store.queue)
+        async with store.work() as w:
+            assert await w.jobs.is_held(job)
+            assert await w.jobs.finish(job)
+            assert not await w.jobs.is_held(job)
+            await w.commit()
+        assert await store.job(job.id) == (JobState.DONE, 1, None)
+        assert await store.payload(job.id) == {}
+        await store.queue.finish(job.id, job.holder)  # says it once more
+
+    async def test_or_not_at_all(self, store: Store) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        async with store.work() as w:
+            await w.jobs.finish(job)
+        assert await store.job(job.id) == (JobState.RUNNING, 1, None)
+
+    async def test_who_lost_it_ends_nothing(self, store: Store) -> None:
+        await add(store, "index:1")
+        lost = await claim(store.queue)
+        await claim(store.queue, at(31), "w2")
+        async with store.work() as w:
+            assert not await w.jobs.is_held(lost)
+            assert not await w.jobs.finish(lost)
+            await w.jobs.progress(lost, 50)
+            await w.commit()
+        assert await store.job(lost.id) == (JobState.RUNNING, 2, None)
+
+    async def test_nor_does_whose_job_was_cancelled(self, store: Store) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        async with store.work() as w:
+            assert await w.jobs.is_unfinished("index:1")
+            assert not await w.jobs.cancel("index:1", at(1))
+            assert not await w.jobs.is_unfinished("index:1")
+            assert not await w.jobs.finish(job)
+            await w.commit()
+        assert (await store.job(job.id))[0] is JobState.CANCELLED
+
+
+class TestLettingGo:
+    async def cancel(self, store: Store, second: float) -> bool:
+        async with store.work() as w:
+            idle = await w.jobs.cancel("index:1", at(second))
+            await w.commit()
+        return idle
+
+    async def test_nobody_waits_for_a_cancelled_job_that_is_in_no_hands(self, store: Store) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        assert not await self.cancel(store, 1)
+        await store.queue.let_go(job.id, "somebody else")
+        assert not await self.cancel(store, 2)
+        await store.queue.let_go(job.id, job.holder)
+        assert await self.cancel(store, 3)
+        assert (await store.job(job.id))[0] is JobState.CANCELLED
+
+    async def test_what_was_not_cancelled_stays_in_our_hands(self, store: Store) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        await store.queue.let_go(job.id, job.holder)
+        assert await store.queue.renew(job.id, job.holder, at(60))
 
 
 class TestSettling:

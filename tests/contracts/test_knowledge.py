@@ -271,18 +271,3 @@ async def test_each_failure_has_its_name(subject: Subject, kind: type[DomainErro
             with pytest.raises(kind) as caught:
                 await call()
             assert caught.value.msg == msg
-
-
-async def test_a_service_names_its_public_documents_and_only_those(subject: Subject) -> None:
-    if isinstance(subject.knowledge, FakeKnowledge):
-        subject.knowledge.own = False
-    assert list(await subject.knowledge.public_names()) == []
-    await subject.indexed("house.txt", LEAVES, None)
-    await subject.indexed("anns.txt", QUIZ)
-    assert list(await subject.knowledge.public_names()) == ["house.txt"]
-
-
-async def test_a_service_that_is_away_names_nothing(subject: Subject) -> None:
-    async with subject.go_away():
-        with pytest.raises(KnowledgeUnreachable):
-            await subject.knowledge.public_names()

@@ -1,24 +1,31 @@
 """Our own index: found is only what the reader may see."""
 
 import asyncio
+from collections.abc import Collection
+from struct import pack
 from typing import Protocol
 
 import pytest
 
-from application.ports.passages import Found, Passages
+from application.ports.passages import Findable, Found, Passages, Vector
 from domain.document import FileId
 from domain.user import UserId
 from domain.words import search_words
-from tests.builders import a_passage, a_user
+from tests.builders import a_passage, a_stored_session, a_user
 from tests.contracts.stores import Shelves, Store
 from tests.fakes.embedder import FakeEmbedder
 
-MODEL = FakeEmbedder.model
+MODEL = FakeEmbedder().model
 
 
 class Search(Protocol):
     async def __call__(
-        self, passages: Passages, reader: UserId, question: str, limit: int = 5
+        self,
+        passages: Passages,
+        reader: UserId,
+        question: str,
+        limit: int = 5,
+        within: Collection[FileId] | None = None,
     ) -> list[Found]: ...
 
 
@@ -58,13 +65,25 @@ async def index(
     await passages.replace(file, list(zip(made, vectors, strict=True)), model)
 
 
-async def near(passages: Passages, reader: UserId, question: str, limit: int = 5) -> list[Found]:
-    (vector,) = await FakeEmbedder().embed([question])
-    return await passages.nearest(reader, vector, MODEL, limit)
+async def near(
+    passages: Passages,
+    reader: UserId,
+    question: str,
+    limit: int = 5,
+    within: Collection[FileId] | None = None,
+) -> list[Found]:
+    vector = await FakeEmbedder().embed_question(question)
+    return await passages.nearest(reader, vector, MODEL, limit, within)
 
 
-async def by_words(passages: Passages, reader: UserId, question: str, limit: int = 5) -> list[Found]:
-    return await passages.matching(reader, search_words(question), limit)
+async def by_words(
+    passages: Passages,
+    reader: UserId,
+    question: str,
+    limit: int = 5,
+    within: Collection[FileId] | None = None,
+) -> list[Found]:
+    return await passages.matching(reader, search_words(question), limit, within)
 
 
 def texts(found: list[Found]) -> list[str]:
@@ -123,6 +142,29 @@ class TestBothSearches:
         assert len(await search(passages, ann, "cell", 3)) == 3
 
     @pytest.mark.parametrize("search", [near, by_words])
+    async def test_look_into_some_files_alone(
+        self, passages: Passages, shelves: Shelves, ann: UserId, ben: UserId, search: Search
+    ) -> None:
+        one, other, bens = [await shelves.add(owner) for owner in (ann, ann, ben)]
+        await index(passages, one, ann, "Sugar one.")
+        await index(passages, other, ann, "Sugar other.")
+        await index(passages, bens, ben, "Sugar of Ben.")
+
+        assert texts(await search(passages, ann, "sugar", within=[other])) == ["Sugar other."]
+        assert len(await search(passages, ann, "sugar", within=[one, other])) == 2
+        assert await search(passages, ann, "sugar", within=[]) == []
+        # to name somebody else's file opens nothing
+        assert await search(passages, ann, "sugar", within=[bens]) == []
+
+    @pytest.mark.parametrize("search", [near, by_words])
+    async def test_are_not_crowded_out_by_what_the_reader_may_not_see(
+        self, passages: Passages, shelves: Shelves, ann: UserId, ben: UserId, search: Search
+    ) -> None:
+        await index(passages, await shelves.add(ben), ben, *["sugar"] * 60)
+        await index(passages, await shelves.add(ann), ann, "a little sugar in much water and salt")
+        assert len(await search(passages, ann, "sugar", 3)) == 1
+
+    @pytest.mark.parametrize("search", [near, by_words])
     async def test_of_an_empty_index_give_nothing(
         self, passages: Passages, ann: UserId, search: Search
     ) -> None:
@@ -142,6 +184,22 @@ class TestMeaning:
         assert await near(passages, ann, CELL) == []
         assert texts(await by_words(passages, ann, CELL)) == [CELL]
 
+    async def test_nor_are_those_of_another_length(
+        self, passages: Passages, shelves: Shelves, ann: UserId
+    ) -> None:
+        file = await shelves.add(ann)
+        await passages.replace(file, [(a_passage(file, CELL, ann, 0, 1), Vector(pack("<2f", 1, 0)))], MODEL)
+        await index(passages, await shelves.add(ann), ann, PLANT)
+        assert texts(await near(passages, ann, "cell plant")) == [PLANT]
+
+    async def test_a_long_document_is_searched_to_its_end(
+        self, passages: Passages, shelves: Shelves, ann: UserId
+    ) -> None:
+        lines = [f"Line {n} is about nothing." for n in range(1200)]
+        await index(passages, await shelves.add(ann), ann, *lines, WHALE)
+        assert texts(await near(passages, ann, "whale mammal", 1)) == [WHALE]
+        assert texts(await by_words(passages, ann, "whale mammal", 1)) == [WHALE]
+
 
 class TestWords:
     @pytest.mark.parametrize(
@@ -154,6 +212,12 @@ class TestWords:
             ("水是生命之源", "水"),
             ("細胞の壁はかたい", "細胞の壁"),
             ("Résumé of the naïve method", "naïve method"),
+            ("The TCP/IP stack, version 4.2, at a.b@c.org", "ip"),
+            ("The TCP/IP stack, version 4.2, at a.b@c.org", "What changed in 4.2?"),
+            ("在Python中用列表推导式", "python 列表"),
+            ("TCP协议第3章：三次握手", "第3章"),
+            ("한국어 문서", "문서"),
+            ("การเรียนรู้ ภาษา", "ภาษา"),
         ],
     )
     async def test_find_their_forms_in_any_script(
@@ -228,3 +292,41 @@ class TestReplacing:
         assert await passages.erase(file) == 0
         assert texts(await near(passages, ann, "cell plants whale")) == [WHALE]
         assert await by_words(passages, ann, "cell plants") == []
+
+
+class TestFiles:
+    async def test_are_those_the_reader_may_search(
+        self, passages: Passages, shelves: Shelves, store: Store, ann: UserId, ben: UserId
+    ) -> None:
+        async with store.work() as w:
+            session = await a_stored_session(w, ann)
+            await w.commit()
+        mine = await shelves.add(ann, "mine.pdf", session.id)
+        bens, everybodys = await shelves.add(ben, "bens.pdf"), await shelves.add(None, "all.pdf")
+        buried, empty = await shelves.add(ann, "buried.pdf"), await shelves.add(ann, "empty.pdf")
+        for file, owner in ((mine, ann), (bens, ben), (everybodys, None), (buried, ann)):
+            await index(passages, file, owner, CELL)
+        await store.bury(buried)
+
+        assert await passages.files(ann) == [
+            Findable(everybodys, "all.pdf"),
+            Findable(mine, "mine.pdf", session.id),
+        ]
+        assert await passages.files(UserId(999_999)) == [Findable(everybodys, "all.pdf")]
+        assert empty not in [file.id for file in await passages.files(ann)]
+
+    async def test_of_another_model_are_outdated(
+        self, passages: Passages, shelves: Shelves, store: Store, ann: UserId
+    ) -> None:
+        before, after, current, buried = [await shelves.add(ann) for _ in range(4)]
+        await index(passages, before, ann, CELL, PLANT, model="a-model")
+        await index(passages, after, None, CELL, PLANT, model="z-model")
+        await index(passages, current, ann, CELL)
+        await index(passages, buried, ann, CELL, model="a-model")
+        await store.bury(buried)
+
+        assert set(await passages.outdated(MODEL, 10)) == {before, after}
+        assert len(await passages.outdated(MODEL, 1)) == 1
+        await index(passages, before, ann, CELL)
+        await index(passages, after, None, CELL)
+        assert await passages.outdated(MODEL, 10) == []

@@ -54,7 +54,7 @@ async def test_everything_is_his_and_nobody_elses(sql: SqlStore, records: Person
             session = await a_stored_session(w, user.id)
             w.messages.add(a_message(session.id, f"of {user.id}"))
             reply = a_message(session.id, "Yes.", Speaker.ASSISTANT, MessageState.INTERRUPTED)
-            reply.sources = [{"n": 1, "filename": "a.txt"}]
+            reply.sources = [{"n": 1, "filename": "a.txt", "snippet": "What it says."}]
             w.messages.add(reply)
             w.files.add(a_file(user.id, f"{user.id}.txt"))
             w.files.add(a_file(user.id, "deleted.txt", deleted=True))

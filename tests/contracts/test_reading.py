@@ -5,7 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from application.ports.persistence import Account, Credentials, MessageLine, SessionLine, Shelf
+from application.ports.persistence import (
+    Account,
+    Credentials,
+    FileRecord,
+    KnownFile,
+    MessageLine,
+    SessionLine,
+    Shelf,
+)
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
 from domain.document import FileId, FileKind, IndexState
 from domain.user import Role, Status, UserId
@@ -226,6 +234,26 @@ class TestFiles:
         (line,) = (await store.reading.files(ann, 10, 0)).items
         assert (line.message_id, line.content, line.session_id, line.rag_status) == (None, None, None, None)
 
+    async def test_are_handed_out_to_whom_they_are_open(self, store: Store) -> None:
+        ann, ben = await someone(store), await someone(store, "ben")
+        own, public = a_file(ann, "文档.txt"), a_file(ann, public=True)
+        for file in (own, public):
+            await store.keep(file)
+        gone = await store.keep(a_file(ann, deleted=True))
+        read = store.reading.file
+        record = FileRecord("文档.txt", own.disk_name, own.kind, own.mime, own.size, own.sha256)
+        assert await read(own.id, ann, teaches=False) == record
+        assert await read(own.id, ann, teaches=True) == record
+        assert await read(public.id, ben, teaches=True) is not None
+        for id, reader, teaches in (
+            (own.id, ben, False),
+            (own.id, ben, True),
+            (public.id, ann, False),
+            (gone, ann, True),
+            (FileId(999_999), ann, True),
+        ):
+            assert await read(id, reader, teaches=teaches) is None, (id, reader, teaches)
+
     async def test_that_nobody_knows_have_no_index_state(self, store: Store) -> None:
         assert await store.reading.index_state(FileId(999_999)) == (None, None)
 
@@ -256,18 +284,22 @@ class TestShelf:
         assert await store.reading.shelf(ann, session) == Shelf([], any=within_reach)
 
 
-class TestOriginalNames:
-    async def test_are_known_for_what_the_reader_may_see(self, store: Store) -> None:
+class TestFilesOfAnIndex:
+    async def test_are_known_where_the_reader_may_see_them(self, store: Store) -> None:
         ann, ben = await someone(store), await someone(store, "ben")
-        await store.keep(a_file(ann, 'my "notes".md', index_name="my _notes_.md.txt"))
-        await store.keep(a_file(ben, "all.pdf", index_name="all.pdf", public=True))
+        notes = await store.keep(a_file(ann, 'my "notes".md', index_name="my _notes_.md.txt"))
+        mine = await store.keep(a_file(ann, "all.pdf", index_name="all.pdf"))
+        public = await store.keep(a_file(ben, "All.pdf", index_name="all.pdf", public=True))
         await store.keep(a_file(ben, "bens.pdf", index_name="bens.pdf"))
-        await store.keep(a_file(ann, "gone.pdf", index_name="gone.pdf", deleted=True))
+        gone = await store.keep(a_file(ann, "gone.pdf", index_name="gone.pdf", deleted=True))
         asked = ["my _notes_.md.txt", "all.pdf", "bens.pdf", "gone.pdf", "nobody knows.pdf"]
 
-        assert await store.reading.original_names(ann, asked) == {
-            "my _notes_.md.txt": 'my "notes".md',
-            "all.pdf": "all.pdf",
-            "gone.pdf": None,
-        }
-        assert await store.reading.original_names(ann, []) == {}
+        found = await store.reading.known_as(ann, asked)
+
+        assert sorted(found, key=lambda one: one.id) == [
+            KnownFile("my _notes_.md.txt", False, notes, 'my "notes".md', deleted=False),
+            KnownFile("all.pdf", False, mine, "all.pdf", deleted=False),
+            KnownFile("all.pdf", True, public, "All.pdf", deleted=False),
+            KnownFile("gone.pdf", False, gone, "gone.pdf", deleted=True),
+        ]
+        assert await store.reading.known_as(ann, []) == []

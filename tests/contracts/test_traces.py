@@ -1,24 +1,35 @@
 """What Redis and the full-text index keep about somebody, and that it goes."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from adapters.redis.mail import RedisMailbox
 from adapters.redis.traces import RedisTraces
+from adapters.sql import migrate
+from adapters.sql.engine import reading
+from adapters.sql.full_text import SqlFullText
 from adapters.sql.index_traces import SqlIndexTraces
 from application.accounts.mails import tutor_request_mail
 from application.ports.mail import Mail
 from application.ports.passages import Vector
 from application.ports.personal_data import Departed, StillThere
-from domain.errors import StorageUnavailable
+from domain.errors import StorageBusy, StorageUnavailable
 from domain.user import UserId
 from tests.builders import a_file, a_passage, a_user
-from tests.contracts.stores import SqlStore
+from tests.contracts.stores import SqlStore, sql_store
 from tests.fakes.clock import START
 
 ANN = Departed(UserId(7), "ann@example.org", START)
+
+
+def bytes_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
 class TestRedis:
@@ -58,9 +69,9 @@ class TestRedis:
 
 
 class TestIndex:
-    async def indexed(self, store: SqlStore, words: list[str]) -> UserId:
+    async def indexed(self, store: SqlStore, words: list[str], email: str = "ann@example.org") -> UserId:
         async with store.work() as w:
-            user = a_user()
+            user = a_user(email)
             w.users.add(user)
             await w.commit()
         for word in words:
@@ -74,7 +85,7 @@ class TestIndex:
         await sqlite_store.clear()
         words = [f"kanarienvogl{n}x" for n in range(many)]
         user = await self.indexed(sqlite_store, words)
-        traces = SqlIndexTraces(sqlite_store.sessions)
+        traces = SqlIndexTraces(sqlite_store.sessions, reading(sqlite_store.engine))
         departed = Departed(user, ANN.email, START)
         with pytest.raises(StillThere):
             await traces.erase(departed)
@@ -88,9 +99,35 @@ class TestIndex:
 
         assert b"kanarienvogl" not in await self.raw(sqlite_store)
 
+    async def test_leaves_no_word_in_the_files_of_the_database(self, tmp_path: Path) -> None:
+        url = f"sqlite+aiosqlite:///{tmp_path / 'app.db'}"
+        await asyncio.to_thread(migrate.upgrade, url)
+        async with sql_store(url) as store:
+            user = await self.indexed(store, [f"kanarienvogl{n}x" for n in range(40)])
+            async with store.work() as w:
+                for file in await w.files.personal_of(user):
+                    await w.files.remove(file.id)
+                await w.commit()
+            assert b"kanarienvogl" in await asyncio.to_thread(bytes_in, tmp_path)
+            await SqlFullText(store.sessions, reading(store.engine)).sweep()
+            assert b"kanarienvogl" not in await asyncio.to_thread(bytes_in, tmp_path)
+
+    async def test_is_asked_again_when_somebody_reads_all_the_time(self, sqlite_store: SqlStore) -> None:
+        await sqlite_store.clear()
+        full_text = SqlFullText(sqlite_store.sessions, reading(sqlite_store.engine))
+        with closing(sqlite3.connect(str(sqlite_store.engine.url.database), isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM passage").fetchone()
+            await self.indexed(sqlite_store, ["word"])
+            with pytest.raises(StorageBusy):
+                await full_text.sweep()
+        await full_text.sweep()
+
     async def test_has_nothing_to_do_on_postgresql(self, postgresql_store: SqlStore) -> None:
         await postgresql_store.clear()
-        assert await SqlIndexTraces(postgresql_store.sessions).erase(ANN) == 0
+        assert (
+            await SqlIndexTraces(postgresql_store.sessions, reading(postgresql_store.engine)).erase(ANN) == 0
+        )
 
     async def raw(self, store: SqlStore) -> bytes:
         rows = await store.rows("SELECT block FROM passage_fts_data")

@@ -18,8 +18,9 @@ from application.ports.administration import (
 )
 from application.ports.persistence import Listed
 from domain.action_log import FIRST, ActionLine
+from domain.document import IndexState
 from domain.tutor_request import RequestStatus, TutorRequest
-from domain.user import User
+from domain.user import User, UserId
 from tests.fakes.persistence import FakeDatabase, Tables
 
 T = TypeVar("T")
@@ -66,6 +67,12 @@ class FakeAdministration(Administration):
             if file.public and file.deleted_at is None
         ]
         return _page(lines, limit, offset)
+
+    @override
+    async def knowledge_owners(self) -> Sequence[UserId]:
+        files = self._tables.files.values()
+        indexed = (f for f in files if f.rag_status is IndexState.INDEXED and f.deleted_at is None)
+        return sorted({file.user_id for file in indexed if not file.public and file.user_id is not None})
 
     @override
     async def public_index_names(self) -> set[str]:

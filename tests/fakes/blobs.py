@@ -4,11 +4,12 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from typing_extensions import override
 
-from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable
+from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable, KeptBlob
 
 PIECE = 64 * 1024
 
@@ -16,6 +17,7 @@ PIECE = 64 * 1024
 @dataclass(eq=False)
 class FakeBlobs(Blobs):
     kept: dict[str, bytes] = field(default_factory=dict)
+    since: dict[str, datetime] = field(default_factory=dict)
     full: bool = False  # nothing more fits
 
     @override
@@ -24,6 +26,7 @@ class FakeBlobs(Blobs):
         if self.full or name in self.kept:
             raise BlobStoreUnavailable
         self.kept[name] = data
+        self.since[name] = datetime.now(UTC)
 
     @override
     async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
@@ -44,6 +47,21 @@ class FakeBlobs(Blobs):
     @override
     async def erase(self, name: str) -> None:
         self.kept.pop(name, None)
+
+    @override
+    async def inventory(self) -> AsyncGenerator[KeptBlob]:
+        for name in sorted(self.kept):
+            yield KeptBlob(name, self.since[name])
+
+    @override
+    async def tidy(self, before: datetime) -> int:
+        return 0  # there is never half a blob here
+
+    @override
+    async def check(self) -> str | None:
+        if self.full:
+            raise BlobStoreUnavailable
+        return None
 
     def _data(self, name: str) -> bytes:
         if name not in self.kept:

@@ -4,7 +4,16 @@ from itertools import count
 
 from typing_extensions import override
 
-from application.ports.calls import Call, Calls, Followed, Stopped, StopSession, StopUnread, StopUser
+from application.ports.calls import (
+    Call,
+    Calls,
+    FilesChanged,
+    Followed,
+    Stopped,
+    StopSession,
+    StopUnread,
+    StopUser,
+)
 from domain.conversation import MessageId, SessionId
 from domain.errors import StorageUnavailable
 from domain.user import UserId
@@ -35,6 +44,10 @@ class FakeCalls(Calls):
     @override
     async def followed(self, messages: Sequence[MessageId]) -> None:
         self._make(Followed(list(messages)))
+
+    @override
+    async def files_changed(self, user: UserId) -> None:
+        self._make(FilesChanged(user))
 
     @override
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:

@@ -7,22 +7,37 @@ from zlib import crc32
 
 from typing_extensions import override
 
-from application.ports.passages import Embedder, Vector
-from domain.words import search_words
+from application.ports.passages import Embedder, Scale, Vector
+from domain.errors import DomainError
+from domain.words import is_latin, search_words
 
 DIMENSIONS = 256
+PLAIN = Scale()
 
 
 class FakeEmbedder(Embedder):
-    model = "words-256"
-
-    def __init__(self) -> None:
+    def __init__(self, model: str = "words-256", scale: Scale = PLAIN) -> None:
+        self.model = model
+        self.scale = scale
         self.texts = 0  # how many were embedded so far
+        self.refuse_with: DomainError | None = None
+        self.latin_only = False
 
     @override
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+    def reads(self, text: str) -> bool:
+        return is_latin(text) or not self.latin_only
+
+    @override
+    async def embed(self, texts: Sequence[str], *, patient: bool = False) -> list[Vector]:
+        if self.refuse_with is not None:
+            raise self.refuse_with
         self.texts += len(texts)
         return [_vector(text) for text in texts]
+
+    @override
+    async def embed_question(self, text: str) -> Vector:
+        (vector,) = await self.embed([text])
+        return vector
 
 
 def _vector(text: str) -> Vector:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from application.ports.extraction import Extractor, Page
+from application.documents.chunking import pieces
+from application.ports.extraction import Extractor, Page, Piece
+from application.ports.progress import Progress, untold
 from domain.document import BadFile
 
 
@@ -15,7 +17,17 @@ class FakeExtractor(Extractor):
     max_pages: int = 1000
 
     @override
-    async def pages(self, file: Path, extension: str) -> list[Page]:
+    async def pieces(self, file: Path, extension: str, told: Progress = untold) -> list[Piece]:
+        pages = await self._pages(file, extension)
+        for number in range(1, len(pages) + 1):
+            told(number, len(pages))
+        return list(pieces(pages))
+
+    @override
+    async def check(self, file: Path, extension: str) -> None:
+        await self._pages(file, extension)
+
+    async def _pages(self, file: Path, extension: str) -> list[Page]:
         try:
             text = (await asyncio.to_thread(file.read_bytes)).decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -30,7 +42,3 @@ class FakeExtractor(Extractor):
         if len(parts) > self.max_pages:
             raise BadFile(f"Document has too many pages (max {self.max_pages})")
         return [Page(number, part) for number, part in enumerate(parts, 1)]
-
-    @override
-    async def check(self, file: Path, extension: str) -> None:
-        await self.pages(file, extension)

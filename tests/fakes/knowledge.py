@@ -8,7 +8,9 @@ from typing_extensions import override
 
 from application.documents.evidence import lines
 from application.documents.question import bare
-from application.ports.knowledge import Erased, Knowledge
+from application.ports.knowledge import Erased, IndexReport, Knowledge
+from application.ports.progress import Progress, untold
+from domain.conversation import SessionId
 from domain.document import BadFile, FileId, Hit, StoredFile
 from domain.errors import DomainError
 from domain.user import UserId
@@ -18,25 +20,32 @@ from domain.words import search_words, words
 @dataclass(eq=False)
 class FakeKnowledge(Knowledge):
     """`texts` are the pages of each file, by file id, ready to be indexed. `refuse_with` is raised by every
-    call; `delay` is how long a search takes."""
+    call; `delay` is how long a search takes, `index_delay` an indexing."""
 
     texts: dict[FileId, Sequence[str]] = field(default_factory=dict)
     own: bool = True
     refuse_with: DomainError | None = None
     delay: float = 0.0
+    index_delay: float = 0.0
     indexed: dict[FileId, StoredFile] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)  # public documents that did not come through us
 
     @override
-    async def index(self, file: StoredFile) -> None:
+    async def index(self, file: StoredFile, told: Progress = untold) -> IndexReport:
         self._refuse()
-        if not any(page.strip() for page in self.texts.get(file.id, ())):
+        pages = self.texts.get(file.id, ())
+        if not any(page.strip() for page in pages):
             raise BadFile("Document cannot be read")
+        for number in range(1, len(pages) + 1):
+            told(number, len(pages))
+        await asyncio.sleep(self.index_delay)
         self.indexed[file.id] = file
+        return IndexReport(chunk_embs_num=len(pages), page_count=len(pages))
 
     @override
-    async def find(self, question: str, reader: UserId, limit: int = 5) -> Sequence[Hit]:
+    async def find(
+        self, question: str, reader: UserId, limit: int = 5, session: SessionId | None = None
+    ) -> Sequence[Hit]:
         self.asked.append(question)
         await asyncio.sleep(self.delay)
         self._refuse()
@@ -55,12 +64,6 @@ class FakeKnowledge(Knowledge):
         self._refuse()
         gone = self.indexed.pop(file.id, None)
         return Erased(chunks=len(self.texts.get(file.id, ()))) if gone else Erased()
-
-    @override
-    async def public_names(self) -> Sequence[str]:
-        self._refuse()
-        ours = [file.index_name for file in self.indexed.values() if file.public and file.index_name]
-        return [] if self.own else [*ours, *self.strangers]
 
     @override
     async def check(self) -> None:

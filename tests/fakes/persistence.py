@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from typing_extensions import override
@@ -16,15 +18,19 @@ from application.ports.persistence import (
     Account,
     ActionLog,
     Actor,
+    Citing,
     Context,
     Credentials,
     Exports,
     FileLine,
+    FileProgress,
+    FileRecord,
     Files,
     FoundLine,
     Inbox,
     JobQueue,
     Jobs,
+    KnownFile,
     Listed,
     MessageLine,
     Messages,
@@ -54,7 +60,7 @@ from domain.conversation import (
     SessionId,
     Speaker,
 )
-from domain.document import FileId, IndexState, NameTaken, StoredFile
+from domain.document import FileId, IndexState, NameTaken, StoredFile, Usage
 from domain.errors import DomainError, StorageUnavailable
 from domain.export import Export, ExportId
 from domain.job import Job, JobId, JobKind, JobState
@@ -94,9 +100,11 @@ class JobRow:
     payload: dict[str, object]
     dedup_key: str
     run_at: datetime
+    owner: UserId | None = None
     state: JobState = JobState.WAITING
     attempts: int = 0
-    owner: str | None = None
+    holder: str | None = None
+    progress: int | None = None
     lease_until: datetime | None = None
     error: str | None = None
 
@@ -104,7 +112,12 @@ class JobRow:
     def unfinished(self) -> bool:
         return self.state in (JobState.WAITING, JobState.RUNNING)
 
+    def settle(self) -> None:
+        self.state, self.payload, self.owner = JobState.DONE, {}, None
+        self.holder, self.lease_until = None, None
 
+
+FEW = 3  # replies that cite a file, told at once
 _KINDS = ("user", "session", "message", "file", "memory", "job", "note", "tutor_request", "export")
 
 
@@ -240,6 +253,7 @@ class FakeWork(Work):
         _unique((user.email for user in self.tables.users.values()), EmailTaken)
         _unique(((f.user_id, f.stored_name) for f in files if f.user_id), NameTaken)
         _unique(((f.user_id, f.index_name) for f in files if f.user_id and f.index_name), NameTaken)
+        _unique((f.index_name for f in files if f.public and f.index_name), NameTaken)
 
 
 def _unique(values: Iterable[Hashable], refusal: Callable[[], DomainError]) -> None:
@@ -434,6 +448,19 @@ class _Messages(Messages):
         )
 
     @override
+    async def detach(self, file: FileId) -> None:
+        await self.work.pause()
+        for message in self.work.tables.messages.values():
+            if message.file_id == file:
+                message.file_id = message.file_path = None
+
+    @override
+    async def withdraw(self, id: MessageId, file: StoredFile) -> None:
+        await self.work.pause()
+        if message := self.work.tables.messages.get(id):
+            message.sources = [s for s in message.sources or () if not file.is_source(s)] or None
+
+    @override
     async def spoken(self, id: MessageId, upto: int, *, cut: bool = False) -> None:
         await self.work.pause()
         message = self.work.tables.messages.get(id)
@@ -520,26 +547,69 @@ class _Files(Files):
         return self.work.tables.files.get(id)
 
     @override
+    async def hold(self, id: FileId) -> StoredFile | None:
+        file = await self.get(id)
+        return file if file is not None and file.deleted_at is None else None
+
+    @override
+    async def by_name(self, name: str, owner: UserId | None) -> StoredFile | None:
+        await self.work.pause()
+        files = list(reversed(self._among(owner)))
+        for called in (attrgetter("stored_name"), attrgetter("original_name"), attrgetter("index_name")):
+            if found := next((file for file in files if called(file) == name), None):
+                return found
+        return None
+
+    @override
+    async def beginning_with(self, start: str, owner: UserId | None) -> Sequence[StoredFile]:
+        await self.work.pause()
+        return [f for f in reversed(self._among(owner)) if f.original_name.startswith(start)][:2]
+
+    def _among(self, owner: UserId | None) -> list[StoredFile]:
+        living = [file for file in self.work.tables.files.values() if file.deleted_at is None]
+        return [f for f in living if (f.public if owner is None else f.user_id == owner and not f.public)]
+
+    @override
+    async def usage(self, owner: UserId) -> Usage:
+        await self.work.pause()
+        kept = [file.size for file in self._of(owner) if file.deleted_at is None]
+        return Usage(len(kept), sum(kept))
+
+    @override
     async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
         await self.work.pause()
         return self._seen(_variants((f.stored_name for f in self._of(owner)), stored_name))
 
     @override
-    async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:
+    async def index_names_like(self, owner: UserId, index_name: str, *, public: bool = False) -> set[str]:
         await self.work.pause()
-        return self._seen(_variants((f.index_name for f in self._of(owner)), index_name))
+        files = self.work.tables.files.values()
+        names = (f.index_name for f in files if f.user_id == owner or (public and f.public))
+        return self._seen(_variants(names, index_name))
 
     @override
-    async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None:
+    async def mark_indexed(
+        self,
+        id: FileId,
+        status: IndexState,
+        error: str | None = None,
+        report: dict[str, object] | None = None,
+    ) -> None:
         await self.work.pause()
         if file := self.work.tables.files.get(id):
-            file.rag_status, file.rag_error = status, error
+            file.rag_status, file.rag_error, file.index_report = status, error, report
 
     @override
     async def of_session(self, session: SessionId) -> Sequence[StoredFile]:
         await self.work.pause()
         files = self.work.tables.files.values()
         return [f for f in files if f.session_id == session and not f.public and f.deleted_at is None]
+
+    @override
+    async def living(self, ids: Collection[FileId]) -> set[FileId]:
+        await self.work.pause()
+        files = self.work.tables.files
+        return {id for id in ids if id in files and files[id].deleted_at is None}
 
     @override
     async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
@@ -664,13 +734,20 @@ class _Jobs(Jobs):
     work: FakeWork
 
     @override
-    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, run_at: datetime) -> None:
-        await self.work.pause()
-        jobs = self.work.tables.jobs
-        if any(row.dedup_key == dedup_key and row.unfinished for row in jobs.values()):
+    async def add(
+        self,
+        kind: JobKind,
+        payload: dict[str, object],
+        dedup_key: str,
+        run_at: datetime,
+        owner: UserId | None = None,
+    ) -> None:
+        if await self.is_unfinished(dedup_key):
             return
         id = JobId(self.work.database.next_id("job"))
-        jobs[id] = JobRow(id=id, kind=kind, payload=deepcopy(payload), dedup_key=dedup_key, run_at=run_at)
+        self.work.tables.jobs[id] = JobRow(
+            id=id, kind=kind, payload=deepcopy(payload), dedup_key=dedup_key, run_at=run_at, owner=owner
+        )
 
     @override
     async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
@@ -687,6 +764,31 @@ class _Jobs(Jobs):
             row.state = JobState.CANCELLED if row.unfinished else row.state
         return not any(row.lease_until is not None and row.lease_until >= now for row in rows)
 
+    @override
+    async def is_unfinished(self, dedup_key: str) -> bool:
+        await self.work.pause()
+        jobs = self.work.tables.jobs.values()
+        return any(row.dedup_key == dedup_key and row.unfinished for row in jobs)
+
+    @override
+    async def is_held(self, job: Job) -> bool:
+        await self.work.pause()
+        return _held(self.work.tables, job.id, job.holder) is not None
+
+    @override
+    async def progress(self, job: Job, percent: int) -> None:
+        await self.work.pause()
+        if row := _held(self.work.tables, job.id, job.holder):
+            row.progress = percent
+
+    @override
+    async def finish(self, job: Job) -> bool:
+        await self.work.pause()
+        row = _held(self.work.tables, job.id, job.holder)
+        if row is not None:
+            row.settle()
+        return row is not None
+
 
 @dataclass(frozen=True, slots=True)
 class FakeJobQueue(JobQueue):
@@ -694,43 +796,74 @@ class FakeJobQueue(JobQueue):
 
     @override
     async def claim(
-        self, owner: str, now: datetime, lease: timedelta, kinds: Collection[JobKind] = tuple(JobKind)
+        self,
+        holder: str,
+        now: datetime,
+        lease: timedelta,
+        kinds: Collection[JobKind] = tuple(JobKind),
+        at_once: int | None = None,
     ) -> Job | None:
         async with self.database.turn() as tables:
-            due = [row for row in tables.jobs.values() if row.kind in kinds and _is_due(row, now)]
+            ours = [row for row in tables.jobs.values() if row.kind in kinds]
+            busy = Counter(row.owner for row in ours if _is_being_done(row, now))
+            due = [
+                row
+                for row in ours
+                if _is_due(row, now) and (at_once is None or not row.owner or busy[row.owner] < at_once)
+            ]
             if not due:
                 return None
             row = min(due, key=lambda row: (row.run_at, row.id))
-            row.state, row.owner, row.lease_until = JobState.RUNNING, owner, now + lease
+            row.state, row.holder, row.lease_until = JobState.RUNNING, holder, now + lease
             row.attempts += 1
-            return Job(row.id, row.kind, deepcopy(row.payload), row.attempts, row.lease_until)
+            row.progress = None
+            for other in ours:
+                if other.owner and other.owner == row.owner and other.state is JobState.WAITING:
+                    other.run_at = max(other.run_at, now)
+            return Job(row.id, row.kind, deepcopy(row.payload), row.attempts, row.lease_until, holder)
 
     @override
-    async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
-        async with self._ours(job, owner) as row:
+    async def renew(self, job: JobId, holder: str, lease_until: datetime) -> bool:
+        async with self._ours(job, holder) as row:
             if row is not None:
                 row.lease_until = lease_until
             return row is not None
 
     @override
-    async def finish(self, job: JobId, owner: str) -> None:
-        async with self._ours(job, owner) as row:
+    async def finish(self, job: JobId, holder: str) -> None:
+        async with self._ours(job, holder) as row:
             if row is not None:
-                row.state, row.owner, row.lease_until, row.payload = JobState.DONE, None, None, {}
+                row.settle()
 
     @override
-    async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
-        async with self._ours(job, owner) as row:
+    async def let_go(self, job: JobId, holder: str) -> None:
+        async with self.database.turn() as tables:
+            row = tables.jobs.get(job)
+            if row and row.holder == holder and row.state is JobState.CANCELLED:
+                row.holder, row.lease_until = None, None
+
+    @override
+    async def fail(self, job: JobId, holder: str, error: str, retry_at: datetime | None) -> None:
+        async with self._ours(job, holder) as row:
             if row is not None:
                 row.state = JobState.WAITING if retry_at else JobState.FAILED
                 row.run_at = retry_at or row.run_at
-                row.owner, row.lease_until, row.error = None, None, error[:200]
+                row.holder, row.lease_until, row.error = None, None, error[:200]
+                row.progress = None
 
     @asynccontextmanager
-    async def _ours(self, job: JobId, owner: str) -> AsyncIterator[JobRow | None]:
+    async def _ours(self, job: JobId, holder: str) -> AsyncIterator[JobRow | None]:
         async with self.database.turn() as tables:
-            row = tables.jobs.get(job)
-            yield row if row and row.owner == owner and row.state is JobState.RUNNING else None
+            yield _held(tables, job, holder)
+
+
+def _held(tables: Tables, job: JobId, holder: str) -> JobRow | None:
+    row = tables.jobs.get(job)
+    return row if row and row.holder == holder and row.state is JobState.RUNNING else None
+
+
+def _is_being_done(row: JobRow, now: datetime) -> bool:
+    return row.state is JobState.RUNNING and row.lease_until is not None and row.lease_until >= now
 
 
 def _is_due(row: JobRow, now: datetime) -> bool:
@@ -912,6 +1045,41 @@ class FakeReading(Reading):
         return Listed(len(lines), lines[offset : offset + limit])
 
     @override
+    async def file(self, id: FileId, reader: UserId, *, teaches: bool) -> FileRecord | None:
+        found = self._tables.files.get(id)
+        role = Role.TUTOR if teaches else Role.STUDENT
+        if found is None or found.deleted_at is not None or not found.is_open_to(reader, role):
+            return None
+        return FileRecord(
+            found.original_name, found.disk_name, found.kind, found.mime, found.size, found.sha256
+        )
+
+    @override
+    async def file_progress(self, id: FileId, reader: UserId, *, teaches: bool) -> FileProgress | None:
+        found = self._tables.files.get(id)
+        role = Role.TUTOR if teaches else Role.STUDENT
+        if found is None or found.deleted_at is not None or not found.is_open_to(reader, role):
+            return None
+        return self._progress(found)
+
+    @override
+    async def files_progress(self, owner: UserId) -> Sequence[FileProgress]:
+        files = sorted(self._tables.files.values(), key=lambda file: file.id)
+        return [self._progress(f) for f in files if f.user_id == owner and f.deleted_at is None]
+
+    def _progress(self, file: StoredFile) -> FileProgress:
+        jobs = self._tables.jobs.values()
+        job = next((j for j in jobs if j.dedup_key == f"index:{file.id}" and j.unfinished), None)
+        return FileProgress(
+            file.id,
+            file.original_name,
+            file.rag_status,
+            file.rag_error,
+            job.state if job else None,
+            job.progress if job else None,
+        )
+
+    @override
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
         found = self._tables.files.get(file)
         return (found.rag_status, found.rag_error) if found else (None, None)
@@ -926,12 +1094,25 @@ class FakeReading(Reading):
         return Shelf([f.original_name for f in indexed if f.session_id == session], bool(indexed))
 
     @override
-    async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
-        return {
-            file.index_name: None if file.deleted_at else file.original_name
+    async def citing(self, file: StoredFile, after: MessageId) -> Sequence[Citing]:
+        tables = self._tables
+        return [
+            Citing(m.id, m.session_id)
+            for m in tables.messages.values()
+            if m.id > after
+            and any(map(file.is_source, m.sources or ()))
+            and (file.public or tables.sessions[m.session_id].owner == file.user_id)
+        ][:FEW]
+
+    @override
+    async def known_as(self, reader: UserId, index_names: Sequence[str]) -> Sequence[KnownFile]:
+        return [
+            KnownFile(
+                file.index_name, file.public, file.id, file.original_name, deleted=file.deleted_at is not None
+            )
             for file in self._within_reach(reader)
-            if file.index_name in index_names and file.index_name is not None
-        }
+            if file.index_name is not None and file.index_name in index_names
+        ]
 
     @property
     def _tables(self) -> Tables:
@@ -952,7 +1133,7 @@ def _message(message: Message) -> MessageLine:
         role=message.speaker,
         content=message.content,
         created_at=message.created_at,
-        file_type=message.file_type,
+        file_type=message.file_type if message.file_path else None,
         file_path=message.file_path,
         file_id=None if message.file_id is None else FileId(message.file_id),
         interrupted=message.state in (MessageState.INTERRUPTED, MessageState.FAILED),

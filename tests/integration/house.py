@@ -7,16 +7,20 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
-from dishka import Provider
+from dishka import Provider, Scope
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from adapters.onnx.embedder import MiniLmEmbedder
 from adapters.sql import migrate
+from application.ports.passages import Embedder
 from entrypoints.server import CONNECTIONS
+from entrypoints.setting_values import MINILM
 from entrypoints.settings import Settings, load_settings
 from entrypoints.wiring.application import create_app
 from tests.free_port import free_port
@@ -198,10 +202,24 @@ async def a_house(folder: Path, *overrides: Provider, **environ: str) -> AsyncIt
         yield house
 
 
+def _one_model_for_all(settings: Settings) -> Provider:
+    """Loading the embedding model takes longer than all the rest of a house."""
+    provider = Provider(scope=Scope.APP)
+    if settings.embedding_model == MINILM:
+        shared = _embedder(asyncio.get_running_loop())
+        provider.provide(lambda: shared, provides=Embedder, override=True)
+    return provider
+
+
+@cache
+def _embedder(_: asyncio.AbstractEventLoop) -> Embedder:
+    return MiniLmEmbedder()
+
+
 @asynccontextmanager
 async def running(settings: Settings, *overrides: Provider) -> AsyncIterator[House]:
     port = free_port()
-    app = create_app(settings, *overrides)
+    app = create_app(settings, _one_model_for_all(settings), *overrides)
     server = Server(
         app,
         address="127.0.0.1",

@@ -84,6 +84,7 @@ async def test_of_admins_who_remove_each_other_one_remains(any_house: House, dee
         (403, "forbidden"),
         (404, "not_found"),
         (409, "last_admin"),
+        (503, "storage_unavailable"),  # too busy just then
     }
     assert set(found) <= allowed, found
     assert found[200, None] >= 1

@@ -201,7 +201,7 @@ async def test_the_catalogue_and_its_pictures(manager: Manager) -> None:
         assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
         assert picture.content.startswith(b"\x89PNG\r\n\x1a\n")
         pictures[name] = picture.content
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert len(set(pictures.values())) == len(avatars) - 1  # the usual name is the first look again
     multipart = await manager.client.post("/avatar/preview", files={"avatar_name": (None, "ada")})
     assert multipart.content == pictures["ada"]

@@ -3,15 +3,19 @@
 import asyncio
 from pathlib import Path
 
+from adapters.s3.bucket import Bucket
 from adapters.sql import migrate
 from entrypoints.cli.checkup import Finding, Verdict, examine
 from entrypoints.settings import load_settings
+from tests.buckets import client_at
 from tests.conftest import Valkey
 from tests.free_port import free_port
 from tests.integration.served import served
+from tests.servers.clamd import ClamdServer
 from tests.servers.http import Fault, HttpServer
 from tests.servers.openai_chat import OpenAiChatServer
 from tests.servers.rag_service import RagServiceServer
+from tests.servers.s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
 from tests.servers.smtp import SmtpServer
 
 
@@ -99,6 +103,30 @@ async def test_what_is_not_there_is_named_with_its_remedy(tmp_path: Path) -> Non
     assert not_well(found) == dict.fromkeys(broken, Verdict.BROKEN)
     assert all(found[part].remedy for part in broken)
     assert not any("pass" in each.what for each in found.values())
+
+
+async def test_a_bucket_and_a_scanner_are_asked(tmp_path: Path, s3: S3Server) -> None:
+    async with client_at(s3.url) as client, ClamdServer() as clamd:
+        await Bucket(client, "of-the-doctor").ask("create_bucket")
+        environ = {
+            "BLOB_URL": "s3://of-the-doctor/tutor",
+            "S3_ENDPOINT_URL": s3.url,
+            "S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "SCANNER_URL": f"clamd://127.0.0.1:{clamd.port}",
+        }
+        found = await findings(tmp_path, **environ)
+        assert not_well(found) == {}
+        assert found["uploads"].what == "s3://of-the-doctor/tutor takes files"
+        assert found["scanner"].what == f"clamd://127.0.0.1:{clamd.port} answers"
+
+        environ["BLOB_URL"] = "s3://no-such-bucket"
+        environ["SCANNER_URL"] = f"clamd://127.0.0.1:{free_port()}"
+        found = await findings(tmp_path, **environ)
+
+    assert not_well(found) == {"uploads": Verdict.BROKEN, "scanner": Verdict.BROKEN}
+    assert "NoSuchBucket" in found["uploads"].what
+    assert all(found[part].remedy for part in ("uploads", "scanner"))
 
 
 async def test_a_migrated_database_is_well(tmp_path: Path, postgresql_database: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.conftest import Valkey
 from tests.integration.http.following import asking
+from tests.integration.http.watching import watching
 from tests.integration.served import served
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
@@ -24,7 +25,9 @@ async def test_an_answer_that_nobody_reads_has_its_grace(
             ann = await one.house.user("ann@example.org")
             async with asking(ann, "How?") as stream:
                 message = (await stream.until(3)).told.message
-            one.process.send_signal(signal.SIGTERM)
+            async with watching(ann) as watch:
+                one.process.send_signal(signal.SIGTERM)
+                await watch.to_the_end()  # who watches files is not waited for
             async with asyncio.timeout(20):
                 await asyncio.to_thread(one.process.wait)
     finally:

@@ -1,4 +1,5 @@
 import asyncio
+import ssl
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -13,12 +14,16 @@ class TcpProxy:
 
     `delay` seconds pass before each piece goes on, in either direction. `hang()` accepts and forwards nothing
     until `resume()`. `cut()` resets what is connected now. `refuse()` closes the door until `accept()`.
-    It listens on a free loopback port (`port`), or on a unix socket if told so.
+    It listens on a free loopback port (`port`), or on a unix socket if told so. With `tls` it speaks that for
+    a server that does not.
     """
 
-    def __init__(self, target: Address, listen: Path | None = None) -> None:
+    def __init__(
+        self, target: Address, listen: Path | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.target = target
         self.listen = listen
+        self.tls = tls
         self.port = 0
         self.delay = 0.0
         self.connections = 0
@@ -45,7 +50,7 @@ class TcpProxy:
         if self.listen is not None:
             self._server = await asyncio.start_unix_server(self._connected, self.listen)
         else:
-            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, ssl=self.tls)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:

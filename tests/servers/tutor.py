@@ -42,7 +42,7 @@ def pieces(text: str) -> list[str]:
 def _sentences(context: str) -> Iterator[tuple[str, str]]:
     parts = HEADING.split(context)
     for number, passage in zip(parts[1::2], parts[2::2], strict=True):
-        lines = [line.strip() for line in passage.splitlines() if line.strip()]
+        lines = [line.removeprefix("> ").strip() for line in passage.splitlines() if line.strip("> ")]
         body = " ".join(line for line in lines if not line.startswith(("---", "===")))
         for sentence in SENTENCE.split(body):
             if sentence.strip():

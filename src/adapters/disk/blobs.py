@@ -4,19 +4,24 @@ import asyncio
 import errno
 import os
 import re
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from typing_extensions import override
 
-from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable
+from application.ports.blobs import BLOB_NAME, BlobNotFound, Blobs, BlobStoreUnavailable, KeptBlob
 
+MB = 1024 * 1024
 PIECE = 256 * 1024
-_NAME = re.compile(r"[a-z0-9-]{8,80}")
+LITTLE = 200 * MB  # left on its disk: ten of the largest documents
+_FOLDER = re.compile(r"[a-z0-9-]{2}")
+_HALF = re.compile(rf"\.{BLOB_NAME.pattern}\.[0-9a-f]{{8}}\.part")
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EXDEV, errno.EMLINK, errno.ENOSYS}
 
 P = ParamSpec("P")
@@ -75,11 +80,40 @@ class DiskBlobs(Blobs):
     async def erase(self, name: str) -> None:
         place = self._place(name)
         with _translated():
-            await _in_thread(lambda: place.unlink(missing_ok=True))
+            await _in_thread(_remove, place)
+
+    @override
+    async def inventory(self) -> AsyncGenerator[KeptBlob]:
+        for folder in await self._folders():
+            with _translated():
+                found = await _in_thread(_files, folder, BLOB_NAME)
+            for path, since in found:
+                yield KeptBlob(path.name, since)
+
+    @override
+    async def tidy(self, before: datetime) -> int:
+        removed = 0
+        for folder in await self._folders():
+            with _translated():
+                left = await _in_thread(_files, folder, _HALF)
+                for path, since in left:
+                    if since < before:  # nobody has written to it for so long
+                        await _in_thread(_remove, path)
+                        removed += 1
+        return removed
+
+    @override
+    async def check(self) -> str | None:
+        with _translated():
+            return await _in_thread(_check, self.root)
+
+    async def _folders(self) -> list[Path]:
+        with _translated():
+            return await _in_thread(_folders, self.root)
 
     def _place(self, name: str) -> Path:
         # Names are ours; one that is not must never become a path.
-        if not _NAME.fullmatch(name):
+        if not BLOB_NAME.fullmatch(name):
             raise ValueError("not a blob name")
         return self.root / name[:2] / name
 
@@ -107,21 +141,63 @@ class _Part:
             if error.errno not in _NO_LINKS or self._place.exists():
                 raise
             self._path.rename(self._place)
-        folder = os.open(self._place.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            _force(self._place.parent)
+        except OSError:
+            _remove(self._place)
+            raise
 
     def drop(self) -> None:
         """The temporary name is not needed any more, or the blob was not wanted after all."""
         with suppress(OSError):  # a full disk complains once more
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        _remove(self._path)
+
+
+def _force(folder: Path) -> None:
+    """Its names are on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _opened(place: Path) -> BinaryIO:
     return place.open("rb")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _folders(root: Path) -> list[Path]:
+    """In order, and none where nothing was ever kept."""
+    try:
+        with os.scandir(root) as entries:
+            return sorted(root / entry.name for entry in entries if _FOLDER.fullmatch(entry.name))
+    except FileNotFoundError:
+        return []
+
+
+def _files(folder: Path, named: re.Pattern[str]) -> list[tuple[Path, datetime]]:
+    """Those with such a name, in order, and when each was last written to."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if named.fullmatch(entry.name):
+                with suppress(FileNotFoundError):  # gone this very moment
+                    written = entry.stat(follow_symlinks=False).st_mtime
+                    found.append((folder / entry.name, datetime.fromtimestamp(written, UTC)))
+    return sorted(found)
+
+
+def _check(root: Path) -> str | None:
+    place = next(each for each in (root, *root.parents) if each.exists())
+    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{place} is not writable")
+    free = shutil.disk_usage(place).free
+    return f"has only {free / MB:.0f} MB left" if free < LITTLE else None
 
 
 @contextmanager

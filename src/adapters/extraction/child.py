@@ -1,42 +1,64 @@
 """The process that reads strangers' documents: `python -m adapters.extraction.child`.
 
-One JSON request on standard input, one JSON answer on standard output. Standard input stays open as the
+One request on standard input, pieces and an outcome on standard output. Standard input stays open as the
 lifeline: when it closes, whoever asked is gone, and so are we.
 """
 
-import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
-from adapters.extraction.formats import UNREADABLE, Limits, Refused, check, pages
+from adapters.extraction.formats import check, sheets
+from adapters.extraction.reading import Refused, Sheet, Why
+from adapters.extraction.wire import ENCODER, REQUESTS, Done, Found, Line, PagesRead, Refusal, Request
+from application.documents.chunking import pieces
+from application.ports.extraction import Page
+
+BEHIND = 10  # nobody waits for a whole document, but people wait for everything else
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between
-    request = json.loads(sys.stdin.buffer.readline())
+    request = REQUESTS.decode(sys.stdin.buffer.readline())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    _confine(request["memory_mb"], request["seconds"])
-    answers.write(json.dumps(_answer(request), ensure_ascii=False).encode("utf-8"))
+    _confine(request.memory_mb, request.seconds)
+    try:
+        _read(request, answers)
+        outcome: Line = Done()
+    except Refused as refused:
+        outcome = Refusal(refused.why)
+    except MemoryError:
+        outcome = Refusal(Why.UNREADABLE)
+    _tell(answers, outcome)
     answers.flush()
     os._exit(0)
 
 
-def _answer(request: dict[str, object]) -> dict[str, object]:
-    file, extension = Path(str(request["file"])), str(request["extension"])
-    limits = Limits(**request["limits"])  # type: ignore[arg-type]  # made from one by our own parent
-    try:
-        if request["task"] == "check":
-            check(file, extension, limits)
-            return {"pages": []}
-        return {"pages": pages(file, extension, limits)}
-    except Refused as refused:
-        return {"refused": str(refused)}
-    except MemoryError:
-        return {"refused": UNREADABLE}
+def _read(request: Request, answers: BinaryIO) -> None:
+    file = Path(request.file)
+    if request.check_only:
+        check(file, request.extension, request.limits)
+        return
+    os.nice(BEHIND)
+    for piece in pieces(_pages(sheets(file, request.extension, request.limits), answers)):
+        _tell(answers, Found(piece))
+
+
+def _pages(found: Iterator[Sheet], answers: BinaryIO) -> Iterator[Page]:
+    """The sheets as pages, told when they are done with."""
+    for done, sheet in enumerate(found, 1):
+        yield Page(sheet.number, sheet.text)
+        _tell(answers, PagesRead(done, sheet.of))
+        answers.flush()
+
+
+def _tell(answers: BinaryIO, line: Line) -> None:
+    answers.write(ENCODER.encode(line) + b"\n")
 
 
 def _leave_with_parent() -> NoReturn:
@@ -45,12 +67,16 @@ def _leave_with_parent() -> NoReturn:
 
 
 def _confine(memory_mb: int, seconds: int) -> None:
+    """No more memory and time than that, no files, no children; and the first to go when memory is short."""
     if not sys.platform.startswith("linux"):
         return
     import resource
 
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 1024 * 1024,) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -1,27 +1,33 @@
 """Text out of documents, read by a process apart that may crash, hang or eat memory without harm."""
 
 import asyncio
-import json
 import math
 import os
 import signal
 import sys
-from contextlib import suppress
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from typing_extensions import override
 
-from application.ports.extraction import Extractor, Page
+from adapters.extraction.reading import Limits, Why
+from adapters.extraction.wire import ENCODER, LINE_MAX, LINES, Found, Line, PagesRead, Refusal, Request
+from application.ports.extraction import ExtractionUnavailable, Extractor, Piece
+from application.ports.progress import Progress, untold
 from domain.document import BadFile
 
-AT_ONCE = 2
-UNREADABLE = "Document cannot be read"
+PATIENCE = 2  # times as long as a document may take, since others may need the processor too
+AT_ONCE = 4  # children that check, and as many that read: a long reading keeps nobody from uploading
+BYTES_MAX = 100_000_000  # a child that read something evil may say anything
 _CODE = Path(__file__).resolve().parents[2]  # where the child finds our packages
 
 
 class ProcessExtractor(Extractor):
-    """Each document gets a fresh process with little memory, no files to write and a time limit."""
+    """Each document gets a fresh process with little memory, no files to write and a limit of computing time,
+    which is shorter for checks: somebody waits for them."""
 
     def __init__(
         self,
@@ -30,62 +36,111 @@ class ProcessExtractor(Extractor):
         max_archive_ratio: int = 100,
         max_archive_mb: int = 200,
         timeout_s: float = 60.0,
-        memory_mb: int = 1024,
+        check_timeout_s: float = 15.0,
+        memory_mb: int = 512,
     ) -> None:
-        self._limits = {"pages": max_pages, "archive_ratio": max_archive_ratio, "archive_mb": max_archive_mb}
+        self._limits = Limits(max_pages, max_archive_ratio, max_archive_mb)
         self._timeout = timeout_s
+        self._check_timeout = min(check_timeout_s, timeout_s)
         self._memory = memory_mb
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._readers = asyncio.Semaphore(AT_ONCE)
+        self._checkers = asyncio.Semaphore(AT_ONCE)
 
     @override
-    async def pages(self, file: Path, extension: str) -> list[Page]:
-        answer = await self._ask("pages", file, extension)
-        return [Page(number, text) for number, text in answer]
+    async def pieces(self, file: Path, extension: str, told: Progress = untold) -> list[Piece]:
+        async with self._readers:
+            return await self._ask(file, extension, self._timeout, told)
 
     @override
     async def check(self, file: Path, extension: str) -> None:
-        await self._ask("check", file, extension)
+        async with self._checkers:
+            await self._ask(file, extension, self._check_timeout, check_only=True)
 
-    async def _ask(self, task: str, file: Path, extension: str) -> list[tuple[int | None, str]]:
-        request = {
-            "task": task,
-            "file": os.path.abspath(file),  # noqa: PTH100, ASYNC240 (a name only)
-            "extension": extension,
-            "limits": self._limits,
-            "memory_mb": self._memory,
-            "seconds": math.ceil(self._timeout),
-        }
-        async with self._slots:
-            output = await self._run(json.dumps(request).encode() + b"\n")
+    async def _ask(
+        self,
+        file: Path,
+        extension: str,
+        seconds: float,
+        told: Progress = untold,
+        *,
+        check_only: bool = False,
+    ) -> list[Piece]:
+        request = Request(
+            file=os.path.abspath(file),  # noqa: PTH100, ASYNC240 (a name only)
+            extension=extension,
+            check_only=check_only,
+            limits=self._limits,
+            memory_mb=self._memory,
+            seconds=math.ceil(seconds),
+        )
+        found: list[Piece] = []
         try:
-            answer: dict[str, Any] = json.loads(output) if output else {"refused": UNREADABLE}
-        except ValueError:
-            answer = {"refused": UNREADABLE}
-        if "refused" in answer:
-            raise BadFile(answer["refused"])
-        return [(number, text) for number, text in answer["pages"]]
+            async with (
+                asyncio.timeout(PATIENCE * seconds),
+                _child() as child,
+                aclosing(_lines(child, request)) as lines,
+            ):
+                async for line in lines:
+                    if isinstance(line, Found):
+                        found.append(line.piece)
+                    elif isinstance(line, PagesRead):
+                        told(line.done, line.of)
+                    elif isinstance(line, Refusal):
+                        raise self._refusal(line.why)
+                    else:
+                        return found
+        except TimeoutError as error:
+            raise self._refusal(Why.UNREADABLE) from error
+        raise self._refusal(Why.UNREADABLE)
 
-    async def _run(self, request: bytes) -> bytes:
+    def _refusal(self, why: Why) -> BadFile:
+        return BadFile(
+            {
+                Why.MISMATCH: "File content does not match its type",
+                Why.UNREADABLE: "Document cannot be read",
+                Why.TOO_LONG: f"Document has too many pages (max {self._limits.pages})",
+                Why.SCAN: "Document is a scan without text",
+            }[why]
+        )
+
+
+async def _lines(child: Process, request: Request) -> AsyncGenerator[Line]:
+    """What the child says, as long as it makes sense; one that dies, or says what it should not, could not
+    read its document."""
+    if child.stdin is None or child.stdout is None:
+        return
+    left = BYTES_MAX
+    with suppress(ConnectionError, msgspec.DecodeError, ValueError):
+        child.stdin.write(ENCODER.encode(request) + b"\n")
+        while left > 0:
+            said = await child.stdout.readline()
+            left -= len(said)
+            yield LINES.decode(said)
+
+
+@asynccontextmanager
+async def _child() -> AsyncIterator[Process]:
+    try:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "adapters.extraction.child"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            limit=LINE_MAX,
             env={"PYTHONPATH": str(_CODE), "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
             cwd="/",
         )
-        if child.stdin is None or child.stdout is None:
-            raise BadFile(UNREADABLE)
-        try:
-            async with asyncio.timeout(self._timeout):
-                child.stdin.write(request)
-                return await child.stdout.read()
-        except (TimeoutError, BrokenPipeError, ConnectionResetError):
-            return b""
-        finally:
+    except OSError as error:
+        raise ExtractionUnavailable from error
+    try:
+        yield child
+    finally:
+        if child.stdin is not None:
             child.stdin.close()
-            if child.returncode is None:
-                # `child.kill` would look after the process itself and confuse asyncio, which does so too.
-                with suppress(ProcessLookupError):
-                    os.kill(child.pid, signal.SIGKILL)
-            await child.wait()
+        if child.returncode is None:
+            # `child.kill` would look after the process itself and confuse asyncio, which does so too.
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+        if child.stdout is not None:
+            await child.stdout.read()  # what nobody wants to hear any more would keep us waiting for its end
+        await child.wait()

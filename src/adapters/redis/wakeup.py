@@ -13,16 +13,19 @@ BELL = "jobs:bell"
 
 @dataclass(frozen=True, slots=True)
 class RedisWakeup(Wakeup):
-    """One worker per ring: whoever pops the bell looks for the job. `redis` must allow slow answers."""
+    """One worker per ring: whoever pops the bell looks for the job. `redis` must allow slow answers. The
+    bells of `others` are rung as well: who waits there does not look for the same jobs."""
 
     redis: Redis
     bell: str = BELL
+    others: tuple[str, ...] = ()
 
     @override
     async def ring(self) -> None:
         with suppress(StorageUnavailable), translated():  # workers look into the database anyway
             async with self.redis.pipeline(transaction=False) as pipe:
-                _ = pipe.lpush(self.bell, 1), pipe.ltrim(self.bell, 0, 15), pipe.expire(self.bell, 60)
+                for bell in (self.bell, *self.others):
+                    _ = pipe.lpush(bell, 1), pipe.ltrim(bell, 0, 15), pipe.expire(bell, 60)
                 await pipe.execute()
 
     @override

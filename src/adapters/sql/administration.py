@@ -1,11 +1,11 @@
 """What administrators look at: lists straight from SQL, each page and its total in one transaction."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, false, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
@@ -23,8 +23,9 @@ from application.ports.administration import (
 )
 from application.ports.persistence import Listed
 from domain.action_log import ActionLine
+from domain.document import IndexState
 from domain.tutor_request import RequestStatus
-from domain.user import Role, Status
+from domain.user import Role, Status, UserId
 
 SEARCH_MAX = 254  # no text that is searched is longer, and SQLite refuses overlong patterns
 _PORTION = 500
@@ -108,6 +109,14 @@ class SqlAdministration(Administration):
         )
         rows, total = await self._page(found, limit, offset)
         return Listed(total, [PublicDocument(*row) for row in rows])
+
+    @override
+    async def knowledge_owners(self) -> Sequence[UserId]:
+        f = t.stored_files.c
+        indexed = and_(f.rag_status == IndexState.INDEXED, f.public.is_(False), f.deleted_at.is_(None))
+        owners = select(f.user_id).where(indexed, f.user_id.is_not(None)).distinct().order_by(f.user_id)
+        async with looking(self.engine) as db:
+            return [UserId(owner) for owner in await db.scalars(owners)]
 
     @override
     async def public_index_names(self) -> set[str]:

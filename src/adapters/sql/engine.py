@@ -70,6 +70,7 @@ def _tune(connection: Any, _: object) -> None:
         f"busy_timeout={BUSY_MS}",
         "foreign_keys=ON",
         "temp_store=MEMORY",
+        "secure_delete=ON",  # what is deleted is written over
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -22,6 +22,7 @@ REFUSALS: dict[str, type[DomainError]] = {
     "uq_stored_file_user_id_stored_name": NameTaken,
     "stored_file.stored_name": NameTaken,
     "uq_stored_file_user_id_index_name": NameTaken,
+    "uq_stored_file_public_index_name": NameTaken,
     "stored_file.index_name": NameTaken,
     "fk_message_session_id": SessionNotFound,  # deleted since it was looked up
     "fk_stored_file_session_id": SessionNotFound,
@@ -36,6 +37,7 @@ REFUSALS: dict[str, type[DomainError]] = {
 
 # PostgreSQL: serialisation failure, deadlock, lock not available. Nothing was done; trying again is fine.
 IN_EACH_OTHERS_WAY = frozenset({"40001", "40P01", "55P03"})
+OUT_OF_RESOURCES = "53"  # disk full, out of memory, too many connections
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def translated() -> Iterator[None]:
         # drivers also raise bare socket errors and timeouts
         raise StorageUnavailable from error
     except DBAPIError as error:
-        if error.connection_invalidated or getattr(error.orig, "sqlstate", None) in IN_EACH_OTHERS_WAY:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated or state in IN_EACH_OTHERS_WAY or state.startswith(OUT_OF_RESOURCES):
             raise StorageUnavailable from error
         raise

@@ -4,11 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from typing_extensions import override
 
 from adapters.sql import mapping as t
+from adapters.sql.job_table import SETTLED, changed
 from adapters.sql.work import connected, looking
 from application.ports.persistence import JobQueue
 from domain.job import Job, JobId, JobKind, JobState
@@ -21,14 +22,28 @@ class SqlJobQueue(JobQueue):
 
     @override
     async def claim(
-        self, owner: str, now: datetime, lease: timedelta, kinds: Collection[JobKind] = tuple(JobKind)
+        self,
+        holder: str,
+        now: datetime,
+        lease: timedelta,
+        kinds: Collection[JobKind] = tuple(JobKind),
+        at_once: int | None = None,
     ) -> Job | None:
         j = t.jobs.c
+        ours = j.kind.in_(sorted(kinds))
         due = or_(
             and_(j.state == JobState.WAITING, j.run_at <= now),
             and_(j.state == JobState.RUNNING, j.lease_until < now),
         )
-        oldest = select(j.id).where(due, j.kind.in_(sorted(kinds))).order_by(j.run_at, j.id).limit(1)
+        if at_once is not None:
+            busy = (
+                select(j.owner_id)
+                .where(ours, j.state == JobState.RUNNING, j.lease_until >= now, j.owner_id.is_not(None))
+                .group_by(j.owner_id)
+                .having(func.count() >= at_once)
+            )
+            due = and_(due, or_(j.owner_id.is_(None), j.owner_id.not_in(busy)))
+        oldest = select(j.id).where(due, ours).order_by(j.run_at, j.id).limit(1)
         async with looking(self.reading) as db:  # an idle poll takes no write lock
             if (await db.execute(oldest)).first() is None:
                 return None
@@ -38,41 +53,51 @@ class SqlJobQueue(JobQueue):
                 .where(j.id == oldest.with_for_update(skip_locked=True).scalar_subquery())
                 .values(
                     state=JobState.RUNNING,
-                    lease_owner=owner,
+                    lease_owner=holder,
                     lease_until=now + lease,
                     attempts=j.attempts + 1,
+                    progress=None,
                 )
-                .returning(j.id, j.kind, j.payload, j.attempts, j.lease_until)
+                .returning(j.id, j.kind, j.payload, j.attempts, j.lease_until, j.owner_id)
             )
             row = claimed.first()
+            if row is not None and row.owner_id is not None:
+                # what somebody else is just claiming is skipped: two who waited for each other would be stuck
+                waiting = (
+                    select(j.id)
+                    .where(j.owner_id == row.owner_id, ours, j.state == JobState.WAITING, j.run_at < now)
+                    .with_for_update(skip_locked=True)
+                )
+                await session.execute(update(t.jobs).where(j.id.in_(waiting)).values(run_at=now))
             await session.commit()
         if row is None:
             return None
-        return Job(JobId(row.id), row.kind, row.payload, row.attempts, row.lease_until)
+        return Job(JobId(row.id), row.kind, row.payload, row.attempts, row.lease_until, holder)
 
     @override
-    async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
-        return await self._change(job, owner, lease_until=lease_until)
+    async def renew(self, job: JobId, holder: str, lease_until: datetime) -> bool:
+        return await self._change(job, holder, lease_until=lease_until)
 
     @override
-    async def finish(self, job: JobId, owner: str) -> None:
-        await self._change(job, owner, state=JobState.DONE, payload={}, lease_owner=None, lease_until=None)
+    async def finish(self, job: JobId, holder: str) -> None:
+        await self._change(job, holder, **SETTLED)
 
     @override
-    async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
-        outcome = {"state": JobState.WAITING, "run_at": retry_at} if retry_at else {"state": JobState.FAILED}
-        await self._change(job, owner, error=error[:200], lease_owner=None, lease_until=None, **outcome)
-
-    async def _change(self, job: JobId, owner: str, **values: object) -> bool:
-        """Applies only while the job is still ours."""
+    async def let_go(self, job: JobId, holder: str) -> None:
         j = t.jobs.c
         async with connected(self.sessions) as session:
-            changed = await session.execute(
-                update(t.jobs)
-                .where(j.id == job, j.lease_owner == owner, j.state == JobState.RUNNING)
-                .values(**values)
-                .returning(j.id)
-            )
-            ours = changed.first() is not None
+            cancelled = and_(j.id == job, j.lease_owner == holder, j.state == JobState.CANCELLED)
+            await session.execute(update(t.jobs).where(cancelled).values(lease_owner=None, lease_until=None))
+            await session.commit()
+
+    @override
+    async def fail(self, job: JobId, holder: str, error: str, retry_at: datetime | None) -> None:
+        outcome = {"state": JobState.WAITING, "run_at": retry_at} if retry_at else {"state": JobState.FAILED}
+        nobodys = {"lease_owner": None, "lease_until": None, "progress": None}
+        await self._change(job, holder, error=error[:200], **nobodys, **outcome)
+
+    async def _change(self, job: JobId, holder: str, **values: object) -> bool:
+        async with connected(self.sessions) as session:
+            ours = await changed(session, job, holder, **values)
             await session.commit()
         return ours

@@ -155,12 +155,21 @@ stored_files = table(
     Column("index_name", String(200)),
     Column("rag_status", one_of(IndexState, 12)),
     Column("rag_error", String(100)),
+    Column("index_report", Json),
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("user_id", "stored_name"),
     UniqueConstraint("user_id", "index_name"),
     Index("ix_stored_file_user_id_original_name", "user_id", "original_name"),
     Index("ix_stored_file_public", "public"),
     Index("ix_stored_file_session_id", "session_id"),
+)
+_public = stored_files.c.public.is_(True)  # they share one base, whoever brought them
+Index(
+    "uq_stored_file_public_index_name",
+    stored_files.c.index_name,
+    unique=True,
+    sqlite_where=_public,
+    postgresql_where=_public,
 )
 notifications = table(
     "notification",
@@ -224,6 +233,7 @@ jobs = table(
     Column("kind", String(40), nullable=False),
     Column("payload", Json, nullable=False),
     Column("dedup_key", String(100), nullable=False),
+    Column("owner_id", BigInteger),  # no foreign key: jobs see to accounts that are gone
     Column("state", String(12), nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("run_at", Moment, nullable=False),
@@ -235,6 +245,7 @@ jobs = table(
     Index("ix_job_state_run_at", "state", "run_at"),
 )
 _unfinished = jobs.c.state.in_(["waiting", "running"])
+Index("ix_job_owner_id", jobs.c.owner_id, sqlite_where=_unfinished, postgresql_where=_unfinished)
 Index(
     "uq_job_dedup_key",
     jobs.c.dedup_key,
@@ -242,21 +253,23 @@ Index(
     sqlite_where=_unfinished,
     postgresql_where=_unfinished,
 )
-passages = table(  # beside it: a full-text index, made by the migration in each database's own way
-    "passage",
-    id_column(),
-    Column("file_id", ForeignKey("stored_file.id", ondelete="CASCADE"), nullable=False),
-    Column("owner_id", BigInteger),
-    Column("ordinal", Integer, nullable=False),
-    Column("page", Integer),
-    Column("start", Integer, nullable=False),
-    Column("end", Integer, nullable=False),
-    Column("heading", Text, nullable=False, server_default=""),
-    Column("text", Text, nullable=False),
-    Column("vector", LargeBinary),
-    Column("model", String(40), nullable=False),
-    UniqueConstraint("file_id", "ordinal", "model"),
-    Index("ix_passage_owner_id", "owner_id"),
+passages = (
+    table(  # beside it: a full-text index in each database's own way, and pgvector's column if there is one
+        "passage",
+        id_column(),
+        Column("file_id", ForeignKey("stored_file.id", ondelete="CASCADE"), nullable=False),
+        Column("owner_id", BigInteger),
+        Column("ordinal", Integer, nullable=False),
+        Column("page", Integer),
+        Column("start", Integer, nullable=False),
+        Column("end", Integer, nullable=False),
+        Column("heading", Text, nullable=False, server_default=""),
+        Column("text", Text, nullable=False),
+        Column("vector", LargeBinary),
+        Column("model", String(40), nullable=False),
+        UniqueConstraint("file_id", "ordinal", "model"),
+        Index("ix_passage_owner_id", "owner_id"),
+        )
 )
 
 mapper.map_imperatively(Profile, user_profiles)

@@ -1,5 +1,6 @@
 """Versioned migrations, one runner at a time, from the wheel or from the checkout."""
 
+import asyncio
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, pool
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from adapters.sql import pgvector
 
 
 class SchemaTooNew(Exception):
@@ -32,7 +35,8 @@ def config(url: str) -> Config:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database to `revision`; a second runner waits for the first. Raises SchemaTooNew."""
+    """Bring the database to `revision`; a second runner waits for the first. The newest one also makes use of
+    a pgvector that was added since. Raises SchemaTooNew."""
     with _alone(url):
         try:
             command.upgrade(config(url), revision)
@@ -42,6 +46,17 @@ def upgrade(url: str, revision: str = "head") -> None:
                     "the database belongs to a newer version of virtual-tutor; upgrade the software"
                 ) from error
             raise
+    if revision == "head" and make_url(url).get_backend_name() == "postgresql":
+        asyncio.run(_adopt_pgvector(url))
+
+
+async def _adopt_pgvector(url: str) -> None:
+    engine = create_async_engine(url, poolclass=pool.NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(pgvector.adopt)
+    finally:
+        await engine.dispose()
 
 
 async def is_current(url: str) -> bool:

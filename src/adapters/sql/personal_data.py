@@ -77,7 +77,10 @@ class SqlPersonalRecords(PersonalRecords):
                 rows = (await db.execute(portion.where(table.c.id > last))).mappings().all()
             for row in rows:
                 last = row["id"]
-                yield _action(row, user, him.email) if kind is RecordKind.ACTION else _ready(row)
+                if kind is RecordKind.ACTION:
+                    yield _action(row, user, him.email)
+                else:
+                    yield _message(row) if kind is RecordKind.MESSAGE else _ready(row)
             if len(rows) < PORTION:
                 return
 
@@ -136,6 +139,12 @@ def _action(row: Mapping[Any, Any], user: UserId, email: str) -> Mapping[str, ob
         del shown["reason"]
         shown["details"] = {n: value for n, value in (row["details"] or {}).items() if n in _OF_OTHERS}
     return _ready(shown)
+
+
+def _message(row: Mapping[Any, Any]) -> Mapping[str, object]:
+    """Without the words of documents: his own are beside it, and others may be deleted before he reads it."""
+    named = [{n: value for n, value in source.items() if n != "snippet"} for source in row["sources"] or ()]
+    return {**_ready(row), "sources": named or None}
 
 
 def _ready(row: Mapping[Any, Any]) -> Mapping[str, object]:

@@ -5,20 +5,39 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    String,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from adapters.sql import mapping as t
 from adapters.sql import message_index
+from adapters.sql.job_table import UNFINISHED
 from adapters.sql.work import looking
 from application.ports.persistence import (
     Account,
+    Citing,
     Context,
     Credentials,
     FileLine,
+    FileProgress,
+    FileRecord,
     FoundLine,
     Inbox,
+    KnownFile,
     Listed,
     MessageLine,
     NotificationLine,
@@ -31,8 +50,11 @@ from application.ports.persistence import (
     VersionLine,
 )
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
-from domain.document import FileId, IndexState
+from domain.document import FileId, IndexState, StoredFile
+from domain.job import JobState
 from domain.user import DEFAULT_PICTURE, Status, UserId
+
+LOOKED_AT_ONCE = 5000  # messages, when those are looked for that cite a file
 
 _m = t.messages.c
 _visible = t.visible()
@@ -64,6 +86,17 @@ _here = select(_f.id, _f.original_name).where(_within_reach, _f.session_id == bi
 _anywhere = select(exists().where(_within_reach).label("any")).subquery()
 _SHELF = select(_anywhere, _here).select_from(_anywhere.outerjoin(_here, true())).order_by(_here.c.id)
 _STREAMING = select(_m.session_id, _m.id).where(_m.state == MessageState.STREAMING).order_by(_m.id)
+
+_j = t.jobs.c
+_PROGRESS = (
+    select(_f.id, _f.original_name, _f.rag_status, _f.rag_error, _j.state, _j.progress)
+    .select_from(
+        t.stored_files.outerjoin(
+            t.jobs, and_(_j.dedup_key == literal("index:").concat(cast(_f.id, String)), UNFINISHED)
+        )
+    )
+    .where(_f.deleted_at.is_(None))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +338,27 @@ class SqlReading(Reading):
         )
 
     @override
+    async def file(self, id: FileId, reader: UserId, *, teaches: bool) -> FileRecord | None:
+        handed_out = select(_f.original_name, _f.disk_name, _f.kind, _f.mime, _f.size, _f.sha256)
+        async with looking(self.engine) as db:
+            found = handed_out.where(_f.id == id, _f.deleted_at.is_(None), _open_to(reader, teaches=teaches))
+            row = (await db.execute(found)).first()
+        return FileRecord(*row) if row else None
+
+    @override
+    async def file_progress(self, id: FileId, reader: UserId, *, teaches: bool) -> FileProgress | None:
+        found = _PROGRESS.where(_f.id == id, _open_to(reader, teaches=teaches))
+        async with looking(self.engine) as db:
+            row = (await db.execute(found)).first()
+        return _progress(row) if row else None
+
+    @override
+    async def files_progress(self, owner: UserId) -> Sequence[FileProgress]:
+        async with looking(self.engine) as db:
+            rows = await db.execute(_PROGRESS.where(_f.user_id == owner).order_by(_f.id))
+            return [_progress(row) for row in rows]
+
+    @override
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
         f = t.stored_files.c
         async with looking(self.engine) as db:
@@ -318,14 +372,48 @@ class SqlReading(Reading):
         return Shelf([row.original_name for row in rows if row.id is not None], bool(rows[0].any))
 
     @override
-    async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
-        f = t.stored_files.c
-        named = select(f.index_name, f.original_name, f.deleted_at).where(
-            f.index_name.in_(index_names), or_(f.user_id == reader, f.public)
+    async def citing(self, file: StoredFile, after: MessageId) -> Sequence[Citing]:
+        told = cast(_m.sources, Text)
+        # what these let through is looked at closely: numbers that begin alike, and sources without one
+        numbered = or_(*(told.like(f'%"file_id":{blank}{file.id}%') for blank in ("", " ")))
+        readers = true() if file.public else _s.user_id == file.user_id
+        maybe = (
+            select(_m.id, _m.session_id, _m.sources)
+            .select_from(t.messages.join(t.sessions))
+            .where(_m.sources.is_not(None), or_(numbered, told.not_like('%"file_id"%')), readers)
+            .order_by(_m.id)
         )
+        found: list[Citing] = []
         async with looking(self.engine) as db:
-            rows = (await db.execute(named)).all()
-        return {row.index_name: None if row.deleted_at else row.original_name for row in rows}
+            newest = await db.scalar(select(func.max(_m.id))) or 0
+            while after < newest and not found:
+                upto = MessageId(after + LOOKED_AT_ONCE)
+                rows = await db.execute(maybe.where(_m.id > after, _m.id <= upto))
+                found = [
+                    Citing(row.id, row.session_id) for row in rows if any(map(file.is_source, row.sources))
+                ]
+                after = upto
+        return found
+
+    @override
+    async def known_as(self, reader: UserId, index_names: Sequence[str]) -> Sequence[KnownFile]:
+        deleted = _f.deleted_at.is_not(None)
+        known = select(_f.index_name, _f.public, _f.id, _f.original_name, deleted)
+        within_reach = or_(and_(_f.user_id == reader, _f.public.is_(False)), _f.public)
+        async with looking(self.engine) as db:
+            rows = await db.execute(known.where(_f.index_name.in_(index_names), within_reach))
+            return [KnownFile(*row) for row in rows]
+
+
+def _open_to(reader: UserId, *, teaches: bool) -> ColumnElement[bool]:
+    """`StoredFile.is_open_to`, asked of a row."""
+    his = and_(_f.user_id == reader, _f.public.is_(False))
+    return or_(his, _f.public) if teaches else his
+
+
+def _progress(row: Row[*tuple[Any, ...]]) -> FileProgress:
+    id, name, rag_status, rag_error, job, progress = row
+    return FileProgress(id, name, rag_status, rag_error, JobState(job) if job else None, progress)
 
 
 def _message(row: Row[*tuple[Any, ...]]) -> MessageLine:
@@ -334,7 +422,7 @@ def _message(row: Row[*tuple[Any, ...]]) -> MessageLine:
         role=row.role,
         content=row.content,
         created_at=row.created_at,
-        file_type=row.file_type,
+        file_type=row.file_type if row.file_path else None,  # a deleted file is not shown any more
         file_path=row.file_path,
         file_id=row.file_id,
         interrupted=row.state in (MessageState.INTERRUPTED, MessageState.FAILED),

@@ -1,14 +1,24 @@
 """What a unit of work reads and changes. Nothing here commits."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 from typing_extensions import override
@@ -20,7 +30,6 @@ from application.ports.persistence import (
     Actor,
     Exports,
     Files,
-    Jobs,
     Messages,
     Notifications,
     Sessions,
@@ -39,14 +48,14 @@ from domain.conversation import (
     SessionId,
     Speaker,
 )
-from domain.document import FileId, IndexState, StoredFile
+from domain.document import FileId, IndexState, StoredFile, Usage
 from domain.export import Export, ExportId
-from domain.job import JobKind, JobState
 from domain.speech import last_words
 from domain.tutor_request import RequestStatus, TutorRequest, TutorRequestId
 from domain.user import Role, Status, User, UserId
 
 LOG_TURN = 7_305_114  # PostgreSQL's advisory lock for the end of the action log
+PUBLIC_NAMES_TURN = 7_305_115  # and for the index names of public documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +315,20 @@ class SqlMessages(Messages):
         return Settled(1 - await self._supersede(older, by=id))
 
     @override
+    async def withdraw(self, id: MessageId, file: StoredFile) -> None:
+        message = await self.session.get(Message, id, with_for_update=True, populate_existing=True)
+        if message is not None and message.sources is not None:
+            others = [source for source in message.sources if not file.is_source(source)]
+            message.sources = others or None
+
+    @override
+    async def detach(self, file: FileId) -> None:
+        m = t.messages.c
+        await self.session.execute(
+            update(t.messages).where(m.file_id == file).values(file_id=None, file_path=None)
+        )
+
+    @override
     async def spoken(self, id: MessageId, upto: int, *, cut: bool = False) -> None:
         m, s = t.messages.c, t.sessions.c
         told = update(t.messages).where(m.id == id)
@@ -393,6 +416,17 @@ def _like_variants(name: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", stem) + "%"
 
 
+def _among(owner: UserId | None) -> ColumnElement[bool]:
+    f = t.stored_files.c
+    return f.public if owner is None else and_(f.user_id == owner, f.public.is_(False))
+
+
+def _held(found: Select[StoredFile]) -> Select[StoredFile]:
+    """Nobody deletes it meanwhile, and it is as it is now that it is held."""
+    living = found.where(t.stored_files.c.deleted_at.is_(None))
+    return living.with_for_update().execution_options(populate_existing=True)
+
+
 @dataclass(frozen=True, slots=True)
 class SqlFiles(Files):
     session: AsyncSession
@@ -406,10 +440,42 @@ class SqlFiles(Files):
         return await self.session.get(StoredFile, id)
 
     @override
-    async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
-        # the owner's row stands for his names; SQLite has let only one writer in anyway
+    async def hold(self, id: FileId) -> StoredFile | None:
+        f = t.stored_files.c
+        return await self.session.scalar(_held(select(StoredFile).where(f.id == id)))
+
+    @override
+    async def by_name(self, name: str, owner: UserId | None) -> StoredFile | None:
+        f = t.stored_files.c
+        meant = case((f.stored_name == name, 0), (f.original_name == name, 1), else_=2)
+        called = or_(f.stored_name == name, f.original_name == name, f.index_name == name)
+        found = select(StoredFile).where(_among(owner), called).order_by(meant, f.id.desc()).limit(1)
+        return await self.session.scalar(_held(found))
+
+    @override
+    async def beginning_with(self, start: str, owner: UserId | None) -> Sequence[StoredFile]:
+        f = t.stored_files.c
+        called = func.substr(f.original_name, 1, len(start)) == start  # LIKE knows no letter case in SQLite
+        found = select(StoredFile).where(_among(owner), called).order_by(f.id.desc()).limit(2)
+        return (await self.session.scalars(_held(found))).all()
+
+    @override
+    async def usage(self, owner: UserId) -> Usage:
+        await self._take_turn(owner)
+        f = t.stored_files.c
+        total = func.coalesce(func.sum(f.size), 0)
+        kept = select(func.count(), total).where(f.user_id == owner, f.deleted_at.is_(None))
+        files, size = (await self.session.execute(kept)).one()
+        return Usage(files, int(size))
+
+    async def _take_turn(self, owner: UserId) -> None:
+        """The owner's row stands for his names and his room; SQLite has let only one writer in anyway."""
         his_turn = select(t.users.c.id).where(t.users.c.id == owner).with_for_update(key_share=True)
         await self.session.execute(his_turn)
+
+    @override
+    async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
+        await self._take_turn(owner)
         column = t.stored_files.c.stored_name
         taken = select(column).where(
             t.stored_files.c.user_id == owner, column.like(_like_variants(stored_name), escape="\\")
@@ -418,25 +484,38 @@ class SqlFiles(Files):
         return {name for name in await self.session.scalars(taken) if variants.fullmatch(name)}
 
     @override
-    async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:
-        column = t.stored_files.c.index_name
-        taken = select(column).where(
-            t.stored_files.c.user_id == owner, column.like(_like_variants(index_name), escape="\\")
-        )
+    async def index_names_like(self, owner: UserId, index_name: str, *, public: bool = False) -> set[str]:
+        if public and self.session.get_bind().dialect.name == "postgresql":
+            await self.session.execute(select(func.pg_advisory_xact_lock(PUBLIC_NAMES_TURN)))
+        f, column = t.stored_files.c, t.stored_files.c.index_name
+        counts = or_(f.user_id == owner, f.public) if public else f.user_id == owner
+        taken = select(column).where(counts, column.like(_like_variants(index_name), escape="\\"))
         variants = _variants(index_name)
         return {name for name in await self.session.scalars(taken) if name and variants.fullmatch(name)}
 
     @override
-    async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None:
-        await self.session.execute(
-            update(t.stored_files).where(t.stored_files.c.id == id).values(rag_status=status, rag_error=error)
-        )
+    async def mark_indexed(
+        self,
+        id: FileId,
+        status: IndexState,
+        error: str | None = None,
+        report: dict[str, object] | None = None,
+    ) -> None:
+        f = t.stored_files
+        outcome = {"rag_status": status, "rag_error": error, "index_report": report}
+        await self.session.execute(update(f).where(f.c.id == id).values(outcome))
 
     @override
     async def of_session(self, session: SessionId) -> Sequence[StoredFile]:
         f = t.stored_files.c
         his = select(StoredFile).where(f.session_id == session, f.public.is_(False), f.deleted_at.is_(None))
         return (await self.session.scalars(his.order_by(f.id))).all()
+
+    @override
+    async def living(self, ids: Collection[FileId]) -> set[FileId]:
+        f = t.stored_files.c
+        living = select(f.id).where(f.id.in_(ids), f.deleted_at.is_(None)).order_by(f.id)
+        return set(await self.session.scalars(living.with_for_update(read=True)))
 
     @override
     async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
@@ -565,46 +644,3 @@ class SqlExports(Exports):
     @override
     async def remove(self, id: ExportId) -> None:
         await self.session.execute(delete(t.exports).where(t.exports.c.id == id))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlJobs(Jobs):
-    session: AsyncSession
-
-    @override
-    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, run_at: datetime) -> None:
-        dialect = self.session.get_bind().dialect.name
-        build = sqlite_insert if dialect == "sqlite" else postgresql_insert
-        # spelled out: with parameters PostgreSQL's generic plan does not recognise the partial index
-        unfinished = text(f"state IN ('{JobState.WAITING}', '{JobState.RUNNING}')")
-        await self.session.execute(
-            build(t.jobs)
-            .values(
-                kind=kind,
-                payload=payload,
-                dedup_key=dedup_key,
-                state=JobState.WAITING,
-                run_at=run_at,
-                created_at=run_at,
-            )
-            .on_conflict_do_nothing(index_elements=[t.jobs.c.dedup_key], index_where=unfinished)
-        )
-
-    @override
-    async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
-        j = t.jobs.c
-        unfinished = j.state.in_([JobState.WAITING, JobState.RUNNING])
-        await self.session.execute(
-            update(t.jobs).where(j.dedup_key == dedup_key, unfinished).values(payload=payload)
-        )
-
-    @override
-    async def cancel(self, dedup_key: str, now: datetime) -> bool:
-        j = t.jobs.c
-        unfinished = j.state.in_([JobState.WAITING, JobState.RUNNING])
-        await self.session.execute(
-            update(t.jobs).where(j.dedup_key == dedup_key, unfinished).values(state=JobState.CANCELLED)
-        )
-        # a lease outlives the cancellation: its holder learns of it when he renews
-        held = select(j.id).where(j.dedup_key == dedup_key, j.lease_until >= now)
-        return (await self.session.execute(held.limit(1))).first() is None

@@ -1,7 +1,8 @@
 """SQLite's driver, with one trip to its thread for each statement.
 
 aiosqlite itself makes four, for the cursor, the statement, its rows and the cursor's end. Each of them
-switches threads twice and waits for a turn of the event loop, mostly while everybody else waits to write.
+switches threads twice and waits for a turn of the event loop, mostly while everybody else waits to write. A
+transaction begins with its first statement, in the same trip.
 """
 
 import sqlite3
@@ -11,6 +12,8 @@ from typing import Any
 
 import aiosqlite
 from typing_extensions import override
+
+Executing = Callable[[sqlite3.Connection, Any], sqlite3.Cursor]
 
 PORTION = 64  # rows that an iteration would fetch at once; nothing here iterates
 
@@ -25,9 +28,13 @@ class Outcome:
     lastrowid: int | None = None
 
     @classmethod
-    def of(cls, execute: Callable[..., sqlite3.Cursor], sql: str, parameters: Any) -> "Outcome":
+    def of(
+        cls, connection: sqlite3.Connection, begin: str | None, execute: Executing, parameters: Any
+    ) -> "Outcome":
         """Called in the connection's thread."""
-        cursor = execute(sql, parameters)
+        if begin is not None:
+            connection.execute(begin).close()
+        cursor = execute(connection, parameters)
         rows = cursor.fetchall() if cursor.description else ()
         outcome = cls(rows, cursor.description, cursor.rowcount, cursor.lastrowid)
         cursor.close()
@@ -73,20 +80,41 @@ class Cursor:
 
 
 class Connection(aiosqlite.Connection):
+    _begin: str | None = None  # what opens the transaction, until its first statement
+    _begun = False  # sent to the thread, if not yet done there
+
     @override
     def cursor(self) -> Cursor:  # type: ignore[override]  # all that SQLAlchemy asks of one
         return Cursor(self)
 
     async def outcome(self, sql: str, parameters: Any) -> Outcome:
-        return await self._execute(Outcome.of, self._conn.execute, sql, parameters)  # type: ignore[no-any-return, no-untyped-call]  # untyped in aiosqlite
+        if sql.startswith("BEGIN"):
+            self._begin = sql
+            return Outcome()
+        return await self._outcome(lambda connection, given: connection.execute(sql, given), parameters)
 
     async def outcome_of_many(self, sql: str, parameters: Any) -> Outcome:
-        return await self._execute(Outcome.of, self._conn.executemany, sql, parameters)  # type: ignore[no-any-return, no-untyped-call]  # untyped in aiosqlite
+        return await self._outcome(lambda connection, given: connection.executemany(sql, given), parameters)
+
+    async def _outcome(self, execute: Executing, parameters: Any) -> Outcome:
+        begin, self._begin = self._begin, None
+        self._begun |= begin is not None
+        return await self._execute(Outcome.of, self._conn, begin, execute, parameters)  # type: ignore[no-any-return, no-untyped-call]  # untyped in aiosqlite
+
+    @override
+    async def commit(self) -> None:
+        if self._ends():
+            await super().commit()
 
     @override
     async def rollback(self) -> None:
-        if self.in_transaction:  # a connection that only read is given back without a trip
+        if self._ends():  # a connection that only read is given back without a trip
             await super().rollback()
+
+    def _ends(self) -> bool:
+        """Whether there is something to end; from now on there is not."""
+        begun, self._begin, self._begun = self._begun or self.in_transaction, None, False
+        return begun
 
 
 def connect(database: str, **options: Any) -> Connection:

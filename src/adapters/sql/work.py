@@ -9,11 +9,11 @@ from typing_extensions import override
 
 from adapters.sql.engine import TURNS
 from adapters.sql.errors import translated
+from adapters.sql.job_table import SqlJobs
 from adapters.sql.repositories import (
     SqlActionLog,
     SqlExports,
     SqlFiles,
-    SqlJobs,
     SqlMessages,
     SqlNotifications,
     SqlSessions,

@@ -2,7 +2,7 @@ import logging
 from dataclasses import dataclass
 
 from application.ports.administration import Administration, PublicDocument
-from application.ports.knowledge import Knowledge
+from application.ports.foreign_documents import ForeignDocuments
 from application.ports.persistence import Listed
 from domain.errors import DomainError, StorageUnavailable
 
@@ -22,18 +22,18 @@ class ListKnowledge:
     service that does not answer hides nothing of ours."""
 
     administration: Administration
-    knowledge: Knowledge
+    foreign: ForeignDocuments
 
     async def __call__(self, limit: int, offset: int) -> Listed[PublicDocument | ForeignDocument]:
         ours = await self.administration.public_documents(limit, offset)
-        foreign = await self._foreign()
+        strangers = await self._strangers()
         begin = max(0, offset - ours.total)
-        rest = foreign[begin : begin + limit - len(ours.items)]
-        return Listed(ours.total + len(foreign), [*ours.items, *rest])
+        rest = strangers[begin : begin + limit - len(ours.items)]
+        return Listed(ours.total + len(strangers), [*ours.items, *rest])
 
-    async def _foreign(self) -> list[ForeignDocument]:
+    async def _strangers(self) -> list[ForeignDocument]:
         try:
-            names = set(await self.knowledge.public_names())
+            names = set(await self.foreign.public_names())
         except StorageUnavailable:
             raise
         except DomainError as error:

@@ -23,6 +23,7 @@ from application.chat.prompt import (
 )
 from application.chat.telling import Telling
 from application.chat.upstreams import Upstreams
+from application.documents.citations import checked
 from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED, extractive_answer
 from application.documents.gate import answering
 from application.documents.grounding import grounded
@@ -31,7 +32,7 @@ from application.documents.trigger import KEYWORDS, Trigger, trigger
 from application.ports.knowledge import Knowledge, KnowledgeTimeout
 from application.ports.language_model import Prompt
 from application.ports.passages import Embedder
-from application.ports.persistence import Context, Reading
+from application.ports.persistence import Context, KnownFile, Reading
 from domain.conversation import Source
 from domain.document import Hit
 from domain.errors import DomainError, StorageUnavailable
@@ -104,15 +105,21 @@ class Answer(Answers):
         self, question: Question, context: Context, hits: Sequence[Hit], telling: Telling
     ) -> AsyncGenerator[str]:
         if hits and not self.upstreams.all:
-            return _saying(extractive_answer(question.text, hits) or NOT_ANSWERED)
+            quotation = extractive_answer(question.text, hits)
+            telling.cited.update(quotation.marks)
+            return _saying(quotation.text)
         prompt = self._prompt(question, context, hits)
         fresh = question.memory_is_fresh
         pieces = self.upstreams.stream(prompt, telling, memory_is_fresh=fresh)
-        return grounded(pieces, question.text, hits) if hits and self.strict else pieces
+        if not hits:
+            return pieces
+        if self.strict:
+            return grounded(pieces, question.text, hits, telling.cited.update)
+        return checked(pieces, len(hits), telling.cited.update)
 
     def _prompt(self, question: Question, context: Context, hits: Sequence[Hit]) -> Prompt:
         nonce = secrets.token_hex(8)
-        input = with_documents(question.text, hits, nonce) if hits else question.text
+        input = with_documents(question.text, hits, nonce, citing=True) if hits else question.text
         input = after_interruption(input, question.heard, nonce)
         system = with_summary(SYSTEM_PROMPT, context.summary)
         exchanges = newest(untold(context), self.context.room(system, input))
@@ -147,9 +154,8 @@ class Answer(Answers):
                     why = trigger(question.text, question.use_documents, shelf.in_session, self.keywords)
                 if not (why.asks or (self.knowledge.own and shelf.in_session)):
                     return NOTHING
-                hits = await self._named(
-                    question, await self.knowledge.find(question.text, question.user, MOST_HITS)
-                )
+                hits = await self.knowledge.find(question.text, question.user, MOST_HITS, question.session)
+                hits = await self._named(question, hits)
         except (TimeoutError, DomainError) as error:
             log.warning("documents not searched", extra={"cause": type(error).__name__})
             late = isinstance(error, (TimeoutError, KnowledgeTimeout))
@@ -168,9 +174,16 @@ class Answer(Answers):
             return list(hits)
         if self.strict and self.embedder is not None:
             hits = await with_nearness(self.embedder, question.text, hits)
-        names = await self.reading.original_names(question.user, [hit.filename for hit in hits])
-        named = [(hit, names.get(hit.filename, hit.filename)) for hit in hits]
-        return [replace(hit, filename=name) for hit, name in named if name is not None]
+        known = await self.reading.known_as(question.user, [hit.filename for hit in hits])
+        return [named for hit in hits if (named := _named(hit, known))]
+
+
+def _named(hit: Hit, known: Sequence[KnownFile]) -> Hit | None:
+    """Under the name its file really has; None when that is deleted. What is not ours keeps its name."""
+    meant = [one for one in known if one.index_name == hit.filename and hit.public in (None, one.public)]
+    if any(one.deleted for one in meant):
+        return None
+    return replace(hit, filename=meant[0].original_name, file_id=meant[0].id) if meant else hit
 
 
 async def _saying(text: str) -> AsyncGenerator[str]:
@@ -179,6 +192,6 @@ async def _saying(text: str) -> AsyncGenerator[str]:
 
 def _sources(hits: Sequence[Hit]) -> list[Source]:
     return [
-        Source(n, hit.filename, hit.page, hit.score, " ".join(hit.text.split())[:SNIPPET_MAX])
+        Source(n, hit.filename, hit.page, hit.score, " ".join(hit.text.split())[:SNIPPET_MAX], hit.file_id)
         for n, hit in enumerate(hits, 1)
     ]

@@ -1,4 +1,4 @@
-"""Everybody who reads a reply in this process: given a sign of life when it is quiet for long, shown out when
+"""Everybody who reads a stream in this process: given a sign of life when it is quiet for long, shown out when
 they read too slowly."""
 
 import asyncio
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from application.chat.feed import Feed, Reader
+from application.chat.seat import Seat
 from application.ports.metrics import ReplyMetrics
 from domain.errors import RateLimited
 from domain.user import UserId
@@ -37,7 +38,7 @@ class Audience:
     look_s: float = LOOK_S
     per_user: int = STREAMS_PER_USER
     _of: Counter[UserId] = field(default_factory=Counter, init=False)
-    _readers: set[Reader] = field(default_factory=set, init=False)
+    _seats: set[Seat] = field(default_factory=set, init=False)
 
     @contextmanager
     def admitted(self, user: UserId) -> Iterator[None]:
@@ -56,16 +57,22 @@ class Audience:
     @contextmanager
     def seat(self, feed: Feed, after: int = 0) -> Iterator[Reader]:
         """A reader of the feed who has seen the first `after` events, as long as the context lasts."""
+        reader = Reader(feed, after)
+        with self.attended(reader), reader:
+            yield reader
+
+    @contextmanager
+    def attended(self, seat: Seat) -> Iterator[None]:
+        """Whoever sits there is looked after as long as the context lasts."""
         self.metrics.reader_came()
         spread = random.uniform(*SPREAD)  # noqa: S311  # nobody has to be unable to guess it
-        reader = Reader(feed, after, patience_s=self.heartbeat_s * spread)
-        self._readers.add(reader)
+        seat.patience_s, seat.since = self.heartbeat_s * spread, time.monotonic()
+        self._seats.add(seat)
         try:
-            with reader:
-                yield reader
+            yield
         finally:
-            self._readers.discard(reader)
-            self.metrics.reader_left(dropped=reader.dropped)
+            self._seats.discard(seat)
+            self.metrics.reader_left(dropped=seat.dropped)
 
     async def attend(self) -> None:
         """Looks after the readers, for ever."""
@@ -79,11 +86,11 @@ class Audience:
 
     def look(self) -> None:
         now = time.monotonic()
-        for reader in list(self._readers):
-            if reader.waiting:
-                if now - reader.since >= reader.patience_s - self._pause_s:  # the next look would be late
-                    reader.wake()
+        for seat in list(self._seats):
+            if seat.waiting:
+                if now - seat.since >= seat.patience_s - self._pause_s:  # the next look would be late
+                    seat.wake()
                 continue
-            busy_s = now - reader.since
-            if busy_s > self.stall_s or (busy_s > self.look_s and reader.behind > self.lag_max):
-                reader.drop()  # who has only just come, or come back, may have much to read
+            busy_s = now - seat.since
+            if busy_s > self.stall_s or (busy_s > self.look_s and seat.behind > self.lag_max):
+                seat.drop()  # who has only just come, or come back, may have much to read

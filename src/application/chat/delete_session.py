@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from application.chat.sessions import held_session
 from application.chat.stop import StopReply
+from application.documents.burying import bury
+from application.documents.news import tell_of_files
 from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.persistence import Work, WorkFactory
@@ -41,14 +43,13 @@ class DeleteSession:
             await w.sessions.remove(session.id)
             await w.jobs.add(JobKind.SWEEP_FULL_TEXT, {}, f"sweep:session:{id}", self.clock.now())
             await w.commit()
+        await tell_of_files(self.calls, user)
         await self._tidy_up(id, replies)
 
     async def _bury_files(self, w: Work, session: SessionId) -> None:
         now = self.clock.now()
         for file in await w.files.of_session(session):
-            file.deleted_at = now
-            await w.jobs.cancel(f"index:{file.id}", now)
-            await w.jobs.add(JobKind.ERASE_FILE, {"file_id": file.id}, f"erase_file:{file.id}", now)
+            await bury(w, file, now)
 
     async def _tidy_up(self, session: SessionId, replies: Sequence[MessageId]) -> None:
         """Whoever is not reached here finds out when he stores his reply, and forgets its copy himself."""

@@ -234,7 +234,7 @@ class Replies:
         self._metrics.ended(refusal.event if refusal else reply.state)
         try:
             with suppress(StorageUnavailable):  # the copy is for resuming only
-                if kept is Kept.NOWHERE:
+                if kept is Kept.NOWHERE or reply.withdrawn:
                     await self._mirror.forget(running)
                 else:
                     await self._mirror.complete(running)

@@ -7,7 +7,6 @@ of chunks are built by hand: they are the hot path.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -66,7 +65,7 @@ def is_chunk(event: bytes) -> bool:
 
 
 def sources(cited: Sequence[Source]) -> bytes:
-    return _packed({"status": "sources", "sources": [asdict(source) for source in cited]})
+    return _packed({"status": "sources", "sources": [source.told for source in cited]})
 
 
 def avatar(state: str) -> bytes:

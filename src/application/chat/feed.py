@@ -5,9 +5,12 @@ and costs no more than its place."""
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from typing_extensions import override
+
+from application.chat.seat import Seat, ring
 from domain.conversation import MessageId, SessionId
 from domain.errors import DomainError
 
@@ -37,7 +40,7 @@ class Feed:
             reader.wake()
         if self._hoping and (self.spoken or self.over):
             for waiter in self._hoping:
-                _ring(waiter)
+                ring(waiter)
             self._hoping.clear()
 
     def close(self, failure: DomainError | None = None) -> None:
@@ -54,7 +57,7 @@ class Feed:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._hoping.add(waiter)
-        alarm = loop.call_later(seconds, _ring, waiter)
+        alarm = loop.call_later(seconds, ring, waiter)
         try:
             await waiter
         finally:
@@ -64,20 +67,12 @@ class Feed:
 
 
 @dataclass(eq=False, slots=True)
-class Reader:
-    """One follower of a feed, at its own place: `seen` events are behind it. Use as a context manager.
-
-    `leave` is what ends its reading from outside, when it reads too slowly."""
+class Reader(Seat):
+    """One follower of a feed, at its own place: `seen` events are behind it. Use as a context manager."""
 
     feed: Feed
     seen: int = 0
-    patience_s: float = 15.0  # how long it goes without a word
-    counts: bool = True  # somebody reads there: the reply is not generated for nobody
-    leave: Callable[[], object] | None = None
-    left: bool = False  # it reads no further
-    dropped: bool = False  # because it was too slow
-    since: float = 0.0  # `time.monotonic()` when it began to wait, or to be busy with what it took
-    _waiter: "asyncio.Future[None] | None" = None
+    counts: bool = field(default=True, kw_only=True)  # the reply is not generated for nobody
 
     def __enter__(self) -> "Reader":
         self.feed.readers.add(self)
@@ -88,36 +83,15 @@ class Reader:
         self.feed.readers.discard(self)
 
     @property
-    def waiting(self) -> bool:
-        """It has taken everything there is."""
-        return self._waiter is not None
-
-    @property
+    @override
     def behind(self) -> int:
-        """How many events wait for it."""
         return len(self.feed.log) - self.seen
 
     @property
+    @override
     def finished(self) -> bool:
         """It has left, or the feed is over and every event was taken."""
         return self.left or (self.feed.over and self.seen >= len(self.feed.log))
-
-    def wake(self) -> None:
-        if self._waiter is not None:
-            _ring(self._waiter)
-
-    def quit(self) -> None:
-        """It reads no further."""
-        self.left = True
-        self.wake()
-
-    def drop(self) -> None:
-        """It reads too slowly: its place is given up. It may come back for the rest."""
-        if not self.dropped:
-            self.dropped = True
-            self.quit()
-            if self.leave is not None:
-                self.leave()
 
     async def begun(self, seconds: float) -> bool:
         """As `Feed.begun`; for so long nobody expects it to read."""
@@ -132,24 +106,13 @@ class Reader:
         end."""
         self.since = time.monotonic()
         if self.seen >= len(self.feed.log) and not self.feed.over and not self.left:
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-                self.since = time.monotonic()
+            await self.rest()
         return not self.left and self.seen < len(self.feed.log)
 
+    @override
     async def next(self) -> bytes:
-        """The events it has not taken yet, so many in one piece; waits for the next one when there is none.
-        Empty when it was woken without news, and at the end."""
         if not await self.more():
             return b""
         fresh = self.feed.log[self.seen : self.seen + AT_ONCE]
         self.seen += len(fresh)
         return fresh[0] if len(fresh) == 1 else b"".join(fresh)
-
-
-def _ring(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -3,7 +3,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from application.chat.engine import Replies
-from application.ports.calls import Calls, Followed, StopSession, StopUnread, StopUser
+from application.documents.watch_files import WatchFiles
+from application.ports.calls import Calls, FilesChanged, Followed, StopSession, StopUnread, StopUser
 from application.tasks import ended
 from domain.errors import StorageUnavailable
 
@@ -14,6 +15,7 @@ class Heed:
 
     calls: Calls
     replies: Replies
+    watch_files: WatchFiles
 
     async def forever(self) -> None:
         """A reply that takes its time to end does not hold up the next call."""
@@ -28,6 +30,8 @@ class Heed:
                             self.replies.stop_unread(session)
                         case Followed(messages):
                             self.replies.followed(messages)
+                        case FilesChanged(user):
+                            self.watch_files.changed(user)
                         case StopSession():
                             task = asyncio.create_task(self._stop(call))
                             ending.add(task)

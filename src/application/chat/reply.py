@@ -1,7 +1,7 @@
 """A reply's life: asked → answering → complete | interrupted | failed. Pure: no I/O, no clock, no tasks."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from application.chat import events
@@ -48,6 +48,7 @@ class Reply:
     log: Log = field(init=False)
     failure: DomainError | None = None
     sources: list[dict[str, object]] | None = None
+    withdrawn: bool = False  # its log shows a source that must not be shown any more
     _stored: str | None = None  # where that is not what was said
     _avatar: set[AvatarState] = field(default_factory=set)
     _half: str = ""  # the first half of a surrogate pair that a model sent in two pieces
@@ -67,8 +68,13 @@ class Reply:
     def cite(self, cited: Sequence[Source]) -> None:
         """Say which passages the answer will rest on; once, before the first word."""
         if cited and self.state is ReplyState.ASKED and self.sources is None:
-            self.sources = [asdict(source) for source in cited]
+            self.sources = [source.told for source in cited]
             self.log.append(events.sources(cited))
+
+    def withdraw(self, left: list[dict[str, object]] | None) -> None:
+        """These are the sources that are left: what else it cites was deleted while it was generated."""
+        self.withdrawn = self.withdrawn or left != self.sources
+        self.sources = left
 
     def say(self, piece: str) -> None:
         if self.ended:

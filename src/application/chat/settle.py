@@ -3,11 +3,12 @@
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from application.chat import events
 from application.chat.engine import Replies
-from application.chat.store_reply import settled
+from application.chat.store_reply import citable, settled
 from application.ports.clock import Clock
 from application.ports.metrics import ReplyMetrics
 from application.ports.persistence import Reading, WorkFactory
@@ -33,15 +34,24 @@ class SettleReply:
         text, cited = events.said(copied)
         state = MessageState.INTERRUPTED if text else MessageState.FAILED
         async with self.work() as w:
-            ours = await settled(w, session, message, state, text, cited, self.clock.now())
+            sources = await citable(w, session, cited)
+            ours = await settled(w, session, message, state, text, sources, self.clock.now())
             await w.commit()
         if ours:
             self.metrics.settled()
-            if not events.is_over(copied):
-                farewell = events.cut_off(session, message, text, len(copied))
-                await self.logs.append([Batch(message, len(copied) + 1, farewell, ends=True)])
-            await self.logs.expire(message)
+            await self._tell(session, message, text, copied, withdrawn=sources != cited)
         return ours
+
+    async def _tell(
+        self, session: SessionId, message: MessageId, text: str, copied: Sequence[bytes], *, withdrawn: bool
+    ) -> None:
+        if withdrawn:  # the copy shows what was deleted
+            await self.logs.forget([message])
+            return
+        if not events.is_over(copied):
+            farewell = events.cut_off(session, message, text, len(copied))
+            await self.logs.append([Batch(message, len(copied) + 1, farewell, ends=True)])
+        await self.logs.expire(message)
 
 
 @dataclass(slots=True, kw_only=True)

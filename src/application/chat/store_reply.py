@@ -1,6 +1,7 @@
 """The end of a reply in the database: its text, the counts, and what follows from it, in one transaction."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -10,6 +11,7 @@ from application.chat.telling import Telling
 from application.ports.clock import Clock
 from application.ports.persistence import Work, WorkFactory
 from domain.conversation import MessageId, MessageState, SessionId
+from domain.document import FileId
 from domain.errors import StorageUnavailable
 
 SAVE_TRIES, SAVE_PAUSE_S = 4, 0.5
@@ -23,13 +25,27 @@ class Kept(Enum):
     NOWHERE = auto()  # its session or its user was deleted meanwhile
 
 
+Sources = list[dict[str, object]] | None
+
+
+async def citable(w: Work, session: SessionId, sources: Sources) -> Sources:
+    """A step of a unit of work: the sources of a reply without what was deleted while it was generated. None
+    of the others is deleted before it is stored: whoever erases one of them finds whom it was shown to."""
+    numbers = {FileId(n) for one in sources or () if isinstance(n := one.get("file_id"), int)}
+    if not numbers:
+        return sources
+    await w.sessions.hold(session)  # before its files, as whoever deletes it takes them
+    there = await w.files.living(numbers)
+    return [one for one in sources or () if one.get("file_id") in {None, *there}] or None
+
+
 async def settled(
     w: Work,
     session: SessionId,
     message: MessageId,
     state: MessageState,
     text: str,
-    sources: list[dict[str, object]] | None,
+    sources: Sources,
     now: datetime,
 ) -> bool:
     """A step of a unit of work: the reply is completed and counted; False when somebody else did it.
@@ -64,7 +80,10 @@ class StoreReply:
     async def _store(self, reply: Reply, outcome: ReplyState, telling: Telling) -> Kept:
         now, text, state = self.clock.now(), reply.text, STORED_AS[outcome]
         async with self.work() as w:
-            if await settled(w, reply.session, reply.message, state, text, reply.sources, now):
+            sources = await citable(w, reply.session, reply.sources)
+            reply.withdraw(sources)
+            told_apart = _told_apart(sources, telling.cited)
+            if await settled(w, reply.session, reply.message, state, text, told_apart, now):
                 await self._follow_up(w, reply, telling, now)
                 await w.commit()
                 return Kept.BY_US
@@ -84,3 +103,10 @@ class StoreReply:
             await w.sessions.heard(reply.session)
         for kind in sorted(telling.chores):
             await w.jobs.add(kind, {"session": reply.session}, f"{kind}:{reply.session}", now)
+
+
+def _told_apart(sources: Sources, cited: Collection[int]) -> Sources:
+    """The sources, those marked that the answer cites."""
+    if not (sources and cited):
+        return sources
+    return [{**one, "cited": True} if one["n"] in cited else one for one in sources]

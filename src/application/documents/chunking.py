@@ -1,11 +1,12 @@
 """Pages to passages: stretches of about a hundred words that overlap a little, exact to the character."""
 
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from application.documents.sentences import Stretch, blocks, is_heading, sentences
-from application.ports.extraction import Page
+from application.ports.extraction import Page, Piece
 from domain.words import CJK
 
 FULL = 100  # words a passage is filled up to
@@ -14,18 +15,11 @@ OVERLAP = 22  # words that a passage may repeat of the one before
 ENOUGH = 30  # words after which a heading begins a new passage
 HEADING_MAX = 120
 
-_WORD = re.compile(f"[{CJK}]|[^\\s{CJK}]{{1,60}}")  # no blanks in CJK: a character counts as a word
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """`text` is characters `start` to `end` of its page; `heading` the last heading before or in it."""
-
-    page: int | None
-    start: int
-    end: int
-    heading: str
-    text: str
+# Thai, Lao, Tibetan, Burmese and Khmer: no blanks between words either, but several letters to a syllable.
+_RUN_ON = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
+_WORD = re.compile(f"[{CJK}]|[{_RUN_ON}]{{1,4}}|[^\\s{CJK}{_RUN_ON}]{{1,60}}")
+_JOINERS = frozenset("\u200d\ufe0e\ufe0f")
+_GLUED = 16  # characters at most that are kept with the one before
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +31,8 @@ class _Unit:
     heading: str | None
 
 
-def pieces(pages: Sequence[Page]) -> list[Piece]:
+def pieces(pages: Iterable[Page]) -> Iterator[Piece]:
     """All the text in pieces, in order. The last heading is carried from page to page."""
-    found: list[Piece] = []
     heading = ""
     for page in pages:
         for group in _grouped(_units(page.text)):
@@ -49,9 +42,8 @@ def pieces(pages: Sequence[Page]) -> list[Piece]:
             if opens_with_title:
                 shown = _last_of_run(group)
             start, end = group[0].where.start, group[-1].where.end
-            found.append(Piece(page.number, start, end, shown[:HEADING_MAX], page.text[start:end]))
+            yield Piece(page.number, start, end, shown[:HEADING_MAX], page.text[start:end])
             heading = titles[-1] if titles else heading
-    return found
 
 
 def count_words(text: str) -> int:
@@ -79,13 +71,31 @@ def _units(text: str) -> Iterator[_Unit]:
 
 def _parts(text: str, sentence: Stretch) -> Iterator[Stretch]:
     """The sentence, or its equal parts where it alone would overfill a passage."""
-    spans = [match.span() for match in _WORD.finditer(text, sentence.start, sentence.end)]
-    if len(spans) <= MOST:
+    total = count_words(sentence.of(text))
+    if total <= MOST:
         yield sentence
         return
-    size = -(-len(spans) // -(-len(spans) // FULL))
-    for first in range(0, len(spans), size):
-        yield Stretch(spans[first][0], spans[min(first + size, len(spans)) - 1][1])
+    size = -(-total // -(-total // FULL))
+    start, end = sentence.start, sentence.start
+    for count, word in enumerate(_WORD.finditer(text, sentence.start, sentence.end)):
+        if count and count % size == 0:
+            end = _with_marks(text, end, sentence.end)
+            yield Stretch(start, end)
+            start = sentence.end
+        if word.end() > end:
+            start = min(start, max(word.start(), end))
+            end = word.end()
+    if start < sentence.end:
+        yield Stretch(start, sentence.end)
+
+
+def _with_marks(text: str, end: int, last: int) -> int:
+    """The end, behind accents and joined signs that belong to the last character."""
+    for at in range(end, min(end + _GLUED, last)):
+        joined = text[at - 1] == "\u200d" and not text[at].isspace()
+        if not joined and text[at] not in _JOINERS and unicodedata.category(text[at])[0] != "M":
+            return at
+    return last if last < end + _GLUED else end
 
 
 def _grouped(units: Iterator[_Unit]) -> Iterator[list[_Unit]]:

@@ -13,6 +13,7 @@ from domain.words import STOPWORDS, is_cjk, words
 STRONG = 0.80  # of `Evidence.score`: certain enough to contradict a model that finds no answer
 ENOUGH = 0.62
 ENOUGH_WORDS = 0.6  # of the question's content words, where no cosine is known
+ENOUGH_PAIRS = 0.5  # likewise in a script without blanks: pairs reach across words, and such seldom recur
 WORDS_WEIGHT = 0.4
 AROUND = 0.4  # of that, what the rest of the passage contributes: it tells what a line is about
 CLOSE = 0.40  # no sentence further from the question than this answers it
@@ -158,7 +159,7 @@ def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
     if not has_kind(asked, line.quote):
         return None
     if len(hit.nearness) <= index:
-        return share if share >= ENOUGH_WORDS else None
+        return share if share >= _enough(asked) else None
     near = hit.nearness[index]
     if asked.wanted in (Wanted.PERSON, Wanted.TIME) and near < NEARLY_THE_SAME:
         # "Who designed X?" and "When was X born?" are not answered by just any name or date beside X.
@@ -167,6 +168,11 @@ def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
             return None
     score = near + WORDS_WEIGHT * share
     return score if near >= CLOSE and score >= ENOUGH else None
+
+
+def _enough(asked: Asked) -> float:
+    in_pairs = 2 * sum(map(is_cjk, asked.content)) > len(asked.content)
+    return ENOUGH_PAIRS if in_pairs else ENOUGH_WORDS
 
 
 def has_kind(asked: Asked, text: str) -> bool:

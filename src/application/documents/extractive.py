@@ -3,6 +3,7 @@ the documents say; they need no model."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from application.documents.evidence import Evidence, covered, evidence, lines
 from application.documents.question import understood
@@ -18,18 +19,25 @@ SAMPLES = 3  # sentences that stand for a document that is asked about as a whol
 QUOTE_MAX = 600
 
 
-def extractive_answer(question: str, hits: Sequence[Hit]) -> str | None:
-    """The best sentences, quoted with their page; None when nothing covers the question."""
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """Sentences of the documents, as an answer. `marks` are the numbers of the passages they are from."""
+
+    text: str
+    marks: tuple[int, ...] = ()
+
+
+def extractive_answer(question: str, hits: Sequence[Hit]) -> Quotation:
+    """The best sentences, quoted with their page; `NOT_ANSWERED` when nothing covers the question."""
     if understood(question).overview:
         return _overview(hits)
-    best = quoted(question, evidence(question, hits))
-    return best or None
+    return quoted(question, evidence(question, hits))
 
 
-def quoted(question: str, found: Sequence[Evidence]) -> str:
+def quoted(question: str, found: Sequence[Evidence]) -> Quotation:
     """The best line, and one more where it covers something of the question that the best one does not."""
     if not found:
-        return ""
+        return Quotation(NOT_ANSWERED)
     best = found[0]
     content = understood(question).content
     missing = [word for word in content if not covered([word], words(best.line.quote))]
@@ -39,9 +47,10 @@ def quoted(question: str, found: Sequence[Evidence]) -> str:
         if covered(missing, words(one.line.text)) and one.line.text not in best.line.quote
     ][: QUOTES - 1]
     if more and more[0].hit == best.hit:
-        text = _in_order(best, more[0])
-        return f"“{text}” ({place(best.hit)})"
-    return " ".join(f"“{_cut(one.line.quote)}” ({place(one.hit)})" for one in (best, *more))
+        return Quotation(f"“{_in_order(best, more[0])}” ({place(best.hit)})", (best.n,))
+    chosen = (best, *more)
+    text = " ".join(f"“{_cut(one.line.quote)}” ({place(one.hit)})" for one in chosen)
+    return Quotation(text, tuple(one.n for one in chosen))
 
 
 def place(hit: Hit) -> str:
@@ -59,14 +68,16 @@ def _in_order(one: Evidence, other: Evidence) -> str:
     return _cut(f"{first.line.quote} … {second.line.quote}")
 
 
-def _overview(hits: Sequence[Hit]) -> str | None:
-    quotes: list[str] = []
-    for hit in sorted(hits, key=lambda hit: (hit.filename, hit.page or 0)):
+def _overview(hits: Sequence[Hit]) -> Quotation:
+    quotes: dict[str, int] = {}
+    for n, hit in sorted(enumerate(hits, 1), key=lambda one: (one[1].filename, one[1].page or 0)):
         first = next((line for line in lines(hit.text) if len(line.text) > 20), None)
         if first is not None:
-            quotes.append(f"“{_cut(first.text)}” ({place(hit)})")
-    chosen = list(dict.fromkeys(quotes))[:SAMPLES]
-    return " ".join([OVERVIEW, *chosen]) if chosen else None
+            quotes.setdefault(f"“{_cut(first.text)}” ({place(hit)})", n)
+    chosen = list(quotes)[:SAMPLES]
+    if not chosen:
+        return Quotation(NOT_ANSWERED)
+    return Quotation(" ".join([OVERVIEW, *chosen]), tuple(quotes[quote] for quote in chosen))
 
 
 def _cut(text: str) -> str:

@@ -4,8 +4,9 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from application.documents.citations import Cite
 from application.documents.evidence import Evidence, alike, covered, evidence, has_kind
-from application.documents.extractive import NOT_ANSWERED, extractive_answer, place, quoted
+from application.documents.extractive import NOT_ANSWERED, Quotation, extractive_answer, place, quoted
 from application.documents.question import Asked, Wanted, understood
 from application.documents.sentences import sentences
 from domain.document import Hit
@@ -51,7 +52,9 @@ _SAYING = (
 _NEUTRAL = frozenset(_SAYING.split())
 
 
-async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hit]) -> AsyncGenerator[str]:
+async def grounded(
+    pieces: AsyncGenerator[str], question: str, hits: Sequence[Hit], cite: Cite
+) -> AsyncGenerator[str]:
     """The model's answer in whole sentences, as far as one sentence of the passages bears each of them out.
 
     The first that is not borne out ends the model's turn; the best sentences of the passages are quoted in
@@ -61,7 +64,7 @@ async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hi
     async with aclosing(pieces):
         found = evidence(question, hits)
         if not found:
-            yield extractive_answer(question, hits) or NOT_ANSWERED
+            yield _cited(extractive_answer(question, hits), cite)
             return
         asked = understood(question)
         used: list[Evidence] = []
@@ -73,15 +76,21 @@ async def grounded(pieces: AsyncGenerator[str], question: str, hits: Sequence[Hi
                 bearer = next((one for one in found if bears_out(one, said, asked)), None)
                 if bearer is None:
                     if not used:
-                        yield _instead(said, question, found)
+                        yield _cited(_instead(said, question, found), cite)
                     break
+                cite([bearer.n])
                 yield f" {said}" if used else said
                 used.append(bearer)
             else:
                 if not used:
-                    yield quoted(question, found)
+                    yield _cited(quoted(question, found), cite)
         if used:
             yield f" ({'; '.join(dict.fromkeys(place(one.hit) for one in used))})"
+
+
+def _cited(quotation: Quotation, cite: Cite) -> str:
+    cite(quotation.marks)
+    return quotation.text
 
 
 def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
@@ -140,9 +149,9 @@ def _numbers_agree(said: str, line: str, asked: Asked) -> bool:
     )
 
 
-def _instead(said: str, question: str, found: Sequence[Evidence]) -> str:
+def _instead(said: str, question: str, found: Sequence[Evidence]) -> Quotation:
     if _ABSTAINS.search(said) and not found[0].strong:
-        return NOT_ANSWERED
+        return Quotation(NOT_ANSWERED)
     return quoted(question, found)
 
 

@@ -11,18 +11,20 @@ from domain.document import Hit
 
 
 async def with_nearness(embedder: Embedder, question: str, hits: Sequence[Hit]) -> list[Hit]:
-    """The hits with their `nearness`; whoever found them."""
-    (asked,) = await embedder.embed([bare(question)])
-    return await lines_near(embedder, asked, hits)
+    """The hits with their `nearness`, whoever found them; without, where the model cannot tell."""
+    if not embedder.reads(question):
+        return list(hits)
+    return await lines_near(embedder, await embedder.embed_question(bare(question)), hits)
 
 
 async def lines_near(embedder: Embedder, asked: Vector, hits: Sequence[Hit]) -> list[Hit]:
     """As `with_nearness`, for a question that is a vector already."""
     quotes = [[line.quote for line in lines(hit.text)] for hit in hits]
-    distinct = list(dict.fromkeys(quote for of_hit in quotes for quote in of_hit))
+    distinct = list(dict.fromkeys(quote for of_hit in quotes for quote in of_hit if embedder.reads(quote)))
     vectors = dict(zip(distinct, await embedder.embed(distinct), strict=True))
+    near = {quote: embedder.scale.likeness(_cosine(vector, asked)) for quote, vector in vectors.items()}
     return [
-        replace(hit, nearness=tuple(_cosine(vectors[quote], asked) for quote in of_hit))
+        replace(hit, nearness=tuple(near.get(quote, 0.0) for quote in of_hit))
         for hit, of_hit in zip(hits, quotes, strict=True)
     ]
 

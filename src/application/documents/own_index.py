@@ -1,26 +1,23 @@
 """Our own index: passages and vectors in the database, embeddings from a small model beside it."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import override
 
-from application.documents.chunking import pieces
-from application.documents.nearness import lines_near
-from application.documents.question import bare
-from application.documents.ranking import fused
+from application.documents.search import Search, in_context
 from application.ports.blobs import BlobNotFound, Blobs
-from application.ports.extraction import Extractor
-from application.ports.knowledge import Erased, Knowledge
-from application.ports.passages import Embedder, Found, Passages
-from domain.document import BadFile, FileId, Hit, Passage, StoredFile
+from application.ports.extraction import Extractor, Piece
+from application.ports.knowledge import Erased, IndexReport, Knowledge
+from application.ports.passages import Embedder, Passages, Vector
+from application.ports.progress import Progress, untold
+from application.ports.reranking import Reranker
+from domain.conversation import SessionId
+from domain.document import BadFile, Hit, Passage, StoredFile
 from domain.user import UserId
-from domain.words import search_words
 
-CANDIDATES = 20  # of each ranking
-
-Key = tuple[FileId, int]
+PORTION = 16  # passages that are embedded at a time
+READING = 10  # per cent of the work: nearly all the time is spent on the vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +28,15 @@ class OwnIndex(Knowledge):
     embedder: Embedder
     extractor: Extractor
     blobs: Blobs
+    reranker: Reranker | None = None
+    most_passages: int = 10_000
     own: bool = True
 
     @override
-    async def index(self, file: StoredFile) -> None:
-        try:
-            async with self.blobs.local(file.disk_name) as path:
-                pages = await self.extractor.pages(path, file.extension)
-        except BlobNotFound as error:
-            raise BadFile("Document cannot be read") from error
-        found = await asyncio.to_thread(pieces, pages)
+    async def index(self, file: StoredFile, told: Progress = untold) -> IndexReport:
+        found = await self._read(file, lambda done, total: told(READING * done, 100 * total))
+        if len(found) > self.most_passages:
+            raise BadFile(f"Document has too much text (max {self.most_passages} passages)")
         passages = [
             Passage(
                 file_id=file.id,
@@ -54,50 +50,35 @@ class OwnIndex(Knowledge):
             )
             for ordinal, piece in enumerate(found)
         ]
-        vectors = await self.embedder.embed([_to_embed(passage) for passage in passages])
+        vectors: list[Vector] = []
+        for portion in _portions(passages, PORTION):
+            vectors += await self.embedder.embed([in_context(passage) for passage in portion], patient=True)
+            told(READING * len(passages) + (100 - READING) * len(vectors), 100 * len(passages))
         await self.passages.replace(file.id, list(zip(passages, vectors, strict=True)), self.embedder.model)
+        last_page = max((piece.page or 0 for piece in found), default=0)
+        return IndexReport(chunk_embs_num=len(passages), page_count=last_page or None)
+
+    async def _read(self, file: StoredFile, told: Progress) -> list[Piece]:
+        try:
+            async with self.blobs.local(file.disk_name) as path:
+                return await self.extractor.pieces(path, file.extension, told)
+        except BlobNotFound as error:
+            raise BadFile("Document cannot be read") from error
 
     @override
-    async def find(self, question: str, reader: UserId, limit: int = 5) -> Sequence[Hit]:
-        asked = bare(question)
-        (vector,) = await self.embedder.embed([asked])
-        near = await self.passages.nearest(reader, vector, self.embedder.model, CANDIDATES)
-        by_words = await self.passages.matching(reader, search_words(asked), CANDIDATES)
-        found = {_key(one): one for one in (*by_words, *near)}
-        cosine = {_key(one): one.score for one in near}
-        order = fused([_key(one) for one in near], [_key(one) for one in by_words])
-        hits = [_hit(found[key], cosine.get(key)) for key in order[:limit]]
-        return await lines_near(self.embedder, vector, hits)
+    async def find(
+        self, question: str, reader: UserId, limit: int = 5, session: SessionId | None = None
+    ) -> Sequence[Hit]:
+        return await Search(self.passages, self.embedder, self.reranker)(question, reader, limit, session)
 
     @override
     async def forget(self, file: StoredFile) -> Erased:
         return Erased(chunks=await self.passages.erase(file.id))
 
     @override
-    async def public_names(self) -> Sequence[str]:
-        return []
-
-    @override
     async def check(self) -> None:
-        await self.embedder.embed(["ready?"])
+        await self.embedder.embed_question("ready?")
 
 
-def _to_embed(passage: Passage) -> str:
-    # The heading often names what the sentences below only call "it".
-    known = not passage.heading or passage.heading in passage.text
-    return passage.text if known else f"{passage.heading}\n{passage.text}"
-
-
-def _key(found: Found) -> Key:
-    return found.passage.file_id, found.passage.ordinal
-
-
-def _hit(found: Found, cosine: float | None) -> Hit:
-    return Hit(
-        filename=found.filename,
-        page=found.passage.page,
-        text=found.passage.text,
-        score=None if cosine is None else round(max(0.0, min(1.0, cosine)), 4),
-        similarity=cosine,
-        file_id=found.passage.file_id,
-    )
+def _portions(passages: Sequence[Passage], size: int) -> Iterator[Sequence[Passage]]:
+    return (passages[start : start + size] for start in range(0, len(passages), size))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from domain.words import CJK
 
-# An end mark with its closing quotes and brackets; a Latin one counts only before a blank or the end.
-_END = re.compile("[.!?…]+[\"'”’»)\\]]*(?=\\s|$)|[。！？｡]+[”’」』）】]*")
+# An end mark with its closing quotes and brackets; a Latin one counts only before a blank or the end. A row
+# of a million dots is looked at once: hence the look behind, and `++`.
+_END = re.compile("(?<![.!?…])[.!?…]++[\"'”’»)\\]]*+(?=\\s|$)|[。！？｡]++[”’」』）】]*+")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"“])(?:(?:[A-Za-z]\.)+|(?:e\.g|i\.e|etc|vs|cf|al|approx|ca|fig|figs|eq|no|nos|vol|ch|sec|"
     r"pp?|dr|mr|mrs|ms|prof|st|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|bzw|z\.b|usw|nr|abs|inc|ltd|"
@@ -31,6 +32,7 @@ _TITLE_NUMBER = re.compile(
 )
 _FURNITURE = re.compile(r"(?:.{0,70}\W)?(?:page|seite|p\.)\s*\d+(?:\s*(?:of|/)\s*\d+)?\W*\Z", re.IGNORECASE)
 _BLANKS = re.compile(r"\s*")
+TITLE_MAX, FURNITURE_MAX = 90, 200  # characters
 _SPREAD = 0.8  # of the line width: letters are not equally wide
 
 
@@ -73,11 +75,13 @@ def is_heading(text: str) -> bool:
     """Whether a block reads like a heading (or is the page's own heading): marked as one, or one short line
     without an end mark and - its own number aside - without digits and colons, which tell of dates, rows and
     entries."""
-    if text.startswith("#") or _FURNITURE.fullmatch(text):
+    if text.startswith("#") or (len(text) <= FURNITURE_MAX and _FURNITURE.fullmatch(text)):
         return True
+    if "\n" in text or len(text) > TITLE_MAX or _ENDS_SENTENCE.search(text[-12:]):
+        return False
     title = _TITLE_NUMBER.sub("", text)
     letters = [c for c in title if c.isalpha()]
-    if "\n" in text or not letters or len(text) > 90 or _ENDS_SENTENCE.search(text[-12:]):
+    if not letters:
         return False
     if re.search(r"[\d|\t:：]", title):
         return False

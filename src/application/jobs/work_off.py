@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from secrets import token_hex
 
 from application.ports.clock import Clock
 from application.ports.metrics import JobMetrics
@@ -21,14 +22,14 @@ LEASE = timedelta(seconds=30)
 RENEW_S = 10.0
 LOOK_EVERY_S = 1.0
 
-Doing = Callable[[dict[str, object], bool], Awaitable[None]]
+Doing = Callable[[Job], Awaitable[None]]
 GivingUp = Callable[[dict[str, object]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOff:
-    """Takes jobs of the kinds in `doing` one after another. `doing` maps each kind to what does it, given the
-    payload and whether this is the last try; it must be safe to run twice."""
+    """Takes jobs of the kinds in `doing` one after another. `doing` maps each kind to what does it, which
+    must be safe to run twice. `at_once`: for no owner are more of them done at a time, whoever does them."""
 
     queue: JobQueue
     wakeup: Wakeup
@@ -36,6 +37,7 @@ class WorkOff:
     doing: Mapping[JobKind, Doing]
     worker: str
     metrics: JobMetrics
+    at_once: int | None = None
     renew_s: float = RENEW_S
     look_every_s: float = LOOK_EVERY_S
     giving_up: Mapping[str, GivingUp] = field(default_factory=dict)  # says so to whom it concerns
@@ -50,16 +52,17 @@ class WorkOff:
 
     async def one(self) -> bool:
         """Whether there was a job to do."""
-        job = await self.queue.claim(self.worker, self.clock.now(), LEASE, self.doing.keys())
+        holder = f"{self.worker}/{token_hex(4)}"  # a claim that was lost must not be taken for a later one
+        job = await self.queue.claim(holder, self.clock.now(), LEASE, self.doing.keys(), self.at_once)
         if job is None:
             return False
         if last_try(job.kind, job.attempts - 1):  # it never came back from it: it kills whoever does it
             log.error("a job was given up", extra={"job_id": job.id, "kind": job.kind})
             await self._give_up(job)
-            await self.queue.fail(job.id, self.worker, "GivenUp", None)
+            await self.queue.fail(job.id, holder, "GivenUp", None)
             self.metrics.job_ended(job.kind, "given_up")
             return True
-        doing = asyncio.ensure_future(self._do(job))
+        doing = asyncio.ensure_future(self.doing[JobKind(job.kind)](job))
         renewing = asyncio.ensure_future(self._renew(job, doing))
         try:
             await asyncio.wait({doing})
@@ -68,14 +71,11 @@ class WorkOff:
         await self._settle(job, doing)
         return True
 
-    async def _do(self, job: Job) -> None:
-        await self.doing[JobKind(job.kind)](job.payload, last_try(job.kind, job.attempts))
-
     async def _renew(self, job: Job, doing: "asyncio.Future[None]") -> None:
         while True:
             await asyncio.sleep(self.renew_s)
             with suppress(StorageUnavailable):  # there is time for another try before the lease lapses
-                if not await self.queue.renew(job.id, self.worker, self.clock.now() + LEASE):
+                if not await self.queue.renew(job.id, job.holder, self.clock.now() + LEASE):
                     doing.cancel()
                     return
 
@@ -85,17 +85,17 @@ class WorkOff:
 
     async def _settle(self, job: Job, doing: "asyncio.Future[None]") -> None:
         if doing.cancelled():
+            await self.queue.let_go(job.id, job.holder)
             return  # lost or cancelled: no longer ours to settle
         error = doing.exception()
         if error is None:
-            await self.queue.finish(job.id, self.worker)
+            await self.queue.finish(job.id, job.holder)
             self.metrics.job_ended(job.kind, "done")
             return
         if not isinstance(error, DomainError):
             log.error("a job failed", exc_info=error, extra={"job_id": job.id, "kind": job.kind})
-        final = last_try(job.kind, job.attempts)
-        if final and not isinstance(error, DomainError):  # what refuses says so itself
+        if job.is_last_try and not isinstance(error, DomainError):  # what refuses says so itself
             await self._give_up(job)
-        retry_at = None if final else self.clock.now() + retry_delay(job.attempts)
-        await self.queue.fail(job.id, self.worker, type(error).__name__, retry_at)
-        self.metrics.job_ended(job.kind, "given_up" if final else "failed")
+        retry_at = None if job.is_last_try else self.clock.now() + retry_delay(job.attempts)
+        await self.queue.fail(job.id, job.holder, type(error).__name__, retry_at)
+        self.metrics.job_ended(job.kind, "given_up" if job.is_last_try else "failed")

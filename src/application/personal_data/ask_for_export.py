@@ -1,14 +1,13 @@
 from dataclasses import dataclass
-from uuid import uuid4
 
 from application.accounts.limits import EXPORTS
+from application.personal_data.archives import ordered
 from application.ports.clock import Clock
 from application.ports.persistence import WorkFactory
 from application.ports.throttle import Throttle
 from application.ports.wakeup import Wakeup
 from domain.errors import RateLimited
 from domain.export import Export
-from domain.job import JobKind
 from domain.user import TokenDead, UserId
 
 
@@ -34,10 +33,7 @@ class AskForExport:
             # while he is held: of many who ask at once for him, one is counted
             if wait := await self.throttle.take(EXPORTS, str(user)):
                 raise RateLimited(retry_after=wait)
-            export = Export(user_id=user, disk_name=uuid4().hex, created_at=now)
-            w.exports.add(export)
-            await w.flush()
-            await w.jobs.add(JobKind.EXPORT_ACCOUNT, {"export_id": export.id}, f"export:{export.id}", now)
+            export = await ordered(w, user, now)
             await w.commit()
         await self.wakeup.ring()
         return export

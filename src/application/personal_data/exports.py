@@ -3,6 +3,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from application.personal_data.archives import called_off
 from application.ports.blobs import Blobs
 from application.ports.clock import Clock
 from application.ports.persistence import WorkFactory
@@ -30,12 +31,9 @@ class KeptExports(PersonalStore):
 
     async def _erase(self, export: Export) -> bool:
         """Whether it is gone: not while somebody may still be making it."""
-        async with self.work() as w:
-            idle = await w.jobs.cancel(f"export:{export.id}", self.clock.now())
-            await w.commit()
-        if idle:
-            await self.blobs.erase(export.disk_name)
+        gone = await called_off(self.work, self.blobs, export, self.clock.now())
+        if gone:
             async with self.work() as w:
                 await w.exports.remove(export.id)
                 await w.commit()
-        return idle
+        return gone

@@ -1,6 +1,6 @@
 """What administrators look at, straight from the database; nothing here is ever changed or saved."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -99,6 +99,10 @@ class Administration(Protocol):
 
     async def public_documents(self, limit: int, offset: int) -> Listed[PublicDocument]:
         """The public knowledge base, newest first; deleted documents are not in it."""
+        ...
+
+    async def knowledge_owners(self) -> Sequence[UserId]:
+        """Who has documents of his own that can be searched."""
         ...
 
     async def public_index_names(self) -> set[str]:

@@ -1,9 +1,14 @@
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from domain.errors import Unavailable
+
+BLOB_NAME = re.compile(r"[a-z0-9-]{8,80}")
 
 
 class BlobStoreUnavailable(Unavailable):
@@ -15,11 +20,21 @@ class BlobNotFound(Exception):
     """No bytes under that name."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBlob:
+    name: str
+    since: datetime  # by the store's clock
+
+
 class Blobs(Protocol):
-    """Bytes under opaque names that we made. Raises BlobStoreUnavailable when the store refuses."""
+    """Bytes under opaque names that we made (BLOB_NAME). Raises BlobStoreUnavailable when the store refuses,
+    has no room left or does not answer. Whatever is kept here and named by no row is swept away
+    (`application.documents.sweep_orphans`)."""
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
-        """Keep the content durably under a fresh name; a failure half-way leaves nothing behind."""
+        """Keep the content durably under a fresh name; what stands under a name is complete. A failure
+        half-way leaves nothing behind, or what `tidy` removes; if the store did not answer in the end, the
+        blob may be there nevertheless: erase it."""
         ...
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
@@ -32,4 +47,18 @@ class Blobs(Protocol):
 
     async def erase(self, name: str) -> None:
         """Remove the bytes; removing what is not there changes nothing."""
+        ...
+
+    def inventory(self) -> AsyncGenerator[KeptBlob]:
+        """Everything that is kept, in order of the names' characters. What comes or goes meanwhile may be
+        told or not."""
+        ...
+
+    async def tidy(self, before: datetime) -> int:
+        """Remove what puts and readers that died before that moment have left half-way; how much."""
+        ...
+
+    async def check(self) -> str | None:
+        """Whether blobs can be put here, without leaving any; what its operator should know of it, if
+        anything, as the end of a sentence about the store."""
         ...

@@ -1,4 +1,4 @@
-"""What workers say to each other about running replies."""
+"""What workers say to each other: about running replies, and about files."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,14 @@ class Followed:
     messages: Sequence[MessageId]
 
 
-Call = StopUser | StopSession | StopUnread | Followed
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """How it stands with a file of this user's may be different now."""
+
+    user: UserId
+
+
+Call = StopUser | StopSession | StopUnread | Followed | FilesChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +65,8 @@ class Calls(Protocol):
     async def stop_unread(self, session: SessionId) -> None: ...
 
     async def followed(self, messages: Sequence[MessageId]) -> None: ...
+
+    async def files_changed(self, user: UserId) -> None: ...
 
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:
         """What the worker says that has ended the reply; None when nobody has confirmed it in time."""

@@ -15,9 +15,9 @@ from domain.conversation import (
     SessionId,
     Speaker,
 )
-from domain.document import FileId, IndexState, StoredFile
+from domain.document import FileId, FileKind, IndexState, StoredFile, Usage
 from domain.export import Export, ExportId
-from domain.job import Job, JobId, JobKind
+from domain.job import Job, JobId, JobKind, JobState
 from domain.tutor_request import TutorRequest, TutorRequestId
 from domain.user import Role, User, UserId
 
@@ -143,6 +143,14 @@ class Messages(Protocol):
         it supersedes the older versions of itself; a summary that tells of those is forgotten."""
         ...
 
+    async def withdraw(self, id: MessageId, file: StoredFile) -> None:
+        """The file is among the message's sources no more."""
+        ...
+
+    async def detach(self, file: FileId) -> None:
+        """The message that brought the file stays without it; that it is no question stays known."""
+        ...
+
     async def spoken(self, id: MessageId, upto: int, *, cut: bool = False) -> None:
         """An avatar was given so many characters of the reply; what is known already stays. `cut`: the
         student cut in and has heard no more than that; the session remembers the last words of it."""
@@ -160,19 +168,48 @@ class Files(Protocol):
 
     async def get(self, id: FileId) -> StoredFile | None: ...
 
+    async def hold(self, id: FileId) -> StoredFile | None:
+        """The file, unless it is deleted, held until the unit of work ends."""
+        ...
+
+    async def by_name(self, name: str, owner: UserId | None) -> StoredFile | None:
+        """Likewise, among the owner's personal files; among the public ones where `owner` is None. By its
+        stored name, else by its original one (the newest), else by its index name."""
+        ...
+
+    async def beginning_with(self, start: str, owner: UserId | None) -> Sequence[StoredFile]:
+        """Likewise, those whose original names begin so; at most two of them."""
+        ...
+
+    async def usage(self, owner: UserId) -> Usage:
+        """What the owner keeps, public documents included; deleted files do not count. Who else asks waits
+        until this unit of work has ended, so that two never take the same room."""
+        ...
+
     async def stored_names_like(self, owner: UserId, stored_name: str) -> set[str]:
         """The owner's stored names that equal `stored_name` or are numbered variants of it. Who else asks
         waits until this unit of work has ended, so that two never choose the same name."""
         ...
 
-    async def index_names_like(self, owner: UserId, index_name: str) -> set[str]:
-        """Likewise for index names of documents that are not erased yet."""
+    async def index_names_like(self, owner: UserId, index_name: str, *, public: bool = False) -> set[str]:
+        """Likewise for index names of documents that are not erased yet. For a `public` document those of all
+        public ones count as well: they share one base."""
         ...
 
-    async def mark_indexed(self, id: FileId, status: IndexState, error: str | None = None) -> None: ...
+    async def mark_indexed(
+        self,
+        id: FileId,
+        status: IndexState,
+        error: str | None = None,
+        report: dict[str, object] | None = None,
+    ) -> None: ...
 
     async def of_session(self, session: SessionId) -> Sequence[StoredFile]:
         """The personal files that belong to the session and are not deleted yet."""
+        ...
+
+    async def living(self, ids: Collection[FileId]) -> set[FileId]:
+        """Those of these files that are not deleted; and nobody deletes them until the unit of work ends."""
         ...
 
     async def personal_of(self, owner: UserId) -> Sequence[StoredFile]:
@@ -268,9 +305,16 @@ class Exports(Protocol):
 
 
 class Jobs(Protocol):
-    async def add(self, kind: JobKind, payload: dict[str, object], dedup_key: str, run_at: datetime) -> None:
+    async def add(
+        self,
+        kind: JobKind,
+        payload: dict[str, object],
+        dedup_key: str,
+        run_at: datetime,
+        owner: UserId | None = None,
+    ) -> None:
         """Work to do once this transaction is committed, not before `run_at`; one unfinished job per
-        `dedup_key`."""
+        `dedup_key`. `owner`: for whom it is, where that should take its turn with the work of others."""
         ...
 
     async def amend(self, dedup_key: str, payload: dict[str, object]) -> None:
@@ -280,6 +324,22 @@ class Jobs(Protocol):
     async def cancel(self, dedup_key: str, now: datetime) -> bool:
         """The unfinished job is not begun any more. False while somebody may still be working on it: he has
         not noticed yet, or it was just being ended."""
+        ...
+
+    async def is_unfinished(self, dedup_key: str) -> bool: ...
+
+    async def is_held(self, job: Job) -> bool:
+        """Whether the claim still stands: the job was not cancelled, nor taken over by somebody else. If so,
+        it does until the unit of work ends."""
+        ...
+
+    async def progress(self, job: Job, percent: int) -> None:
+        """How far it is, if the claim still stands."""
+        ...
+
+    async def finish(self, job: Job) -> bool:
+        """Done, together with all else in this unit of work; as `JobQueue.finish`. False when the claim does
+        not stand any more."""
         ...
 
 
@@ -315,20 +375,31 @@ class JobQueue(Protocol):
     """The worker's side of the `job` table. Each call is its own short transaction."""
 
     async def claim(
-        self, owner: str, now: datetime, lease: timedelta, kinds: Collection[JobKind] = tuple(JobKind)
+        self,
+        holder: str,
+        now: datetime,
+        lease: timedelta,
+        kinds: Collection[JobKind] = tuple(JobKind),
+        at_once: int | None = None,
     ) -> Job | None:
-        """The next due job of these kinds, ours for the lease; also one whose holder let its lease lapse."""
+        """The next due job of these kinds, ours for the lease; also one whose holder let its lease lapse. Its
+        owner's other jobs go to the end of the line: owners take turns, however much one of them wants.
+        `at_once`: nothing of an owner for whom so many of these kinds are being done."""
         ...
 
-    async def renew(self, job: JobId, owner: str, lease_until: datetime) -> bool:
+    async def renew(self, job: JobId, holder: str, lease_until: datetime) -> bool:
         """False when the lease was lost or the job was cancelled: stop working on it."""
         ...
 
-    async def finish(self, job: JobId, owner: str) -> None:
+    async def finish(self, job: JobId, holder: str) -> None:
         """Done. What it had to know is forgotten: it may have been about somebody."""
         ...
 
-    async def fail(self, job: JobId, owner: str, error: str, retry_at: datetime | None) -> None:
+    async def let_go(self, job: JobId, holder: str) -> None:
+        """The job was cancelled, and we are at it no more: nobody has to wait for the lease to lapse."""
+        ...
+
+    async def fail(self, job: JobId, holder: str, error: str, retry_at: datetime | None) -> None:
         """Due again at `retry_at`; finally failed when it is None."""
         ...
 
@@ -418,6 +489,51 @@ class FileLine:
     session_id: SessionId | None
     size: int
     rag_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file as it is handed out."""
+
+    name: str
+    disk_name: str
+    kind: FileKind
+    mime: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress:
+    """How it stands with a file. `rag_status` is None where there is nothing to index. `job` is the state of
+    the unfinished job that indexes it; `progress` in per cent, once that has told."""
+
+    id: FileId
+    name: str
+    rag_status: IndexState | None
+    rag_error: str | None
+    job: JobState | None = None
+    progress: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """One of our files, and how somebody else's index knows it. A deleted one's text must not be shown any
+    more."""
+
+    index_name: str
+    public: bool
+    id: FileId
+    original_name: str
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Citing:
+    """A reply that shows passages of a file."""
+
+    message: MessageId
+    session: SessionId
 
 
 T = TypeVar("T")
@@ -566,13 +682,31 @@ class Reading(Protocol):
         """The owner's files, newest first."""
         ...
 
+    async def file(self, id: FileId, reader: UserId, *, teaches: bool) -> FileRecord | None:
+        """A file that the reader may fetch (`StoredFile.is_open_to`); None for any other, and for a deleted
+        one."""
+        ...
+
+    async def file_progress(self, id: FileId, reader: UserId, *, teaches: bool) -> FileProgress | None:
+        """Likewise."""
+        ...
+
+    async def files_progress(self, owner: UserId) -> Sequence[FileProgress]:
+        """Of all the files that the owner brought, public documents included, oldest first."""
+        ...
+
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
         """How far the file's indexing is, and what went wrong with it."""
         ...
 
     async def shelf(self, reader: UserId, session: SessionId) -> Shelf: ...
 
-    async def original_names(self, reader: UserId, index_names: Sequence[str]) -> dict[str, str | None]:
-        """What the reader's (and public) files with these index names are really called; None for a deleted
-        one, whose text must not be shown any more. Names nobody knows are left out."""
+    async def citing(self, file: StoredFile, after: MessageId) -> Sequence[Citing]:
+        """The next replies behind `after` that have a passage of the file among their sources, of all its
+        readers, in all versions, in order; none only where there are no more."""
+        ...
+
+    async def known_as(self, reader: UserId, index_names: Sequence[str]) -> Sequence[KnownFile]:
+        """The reader's (and public) files that somebody else's index knows under these names, also such with
+        a tombstone."""
         ...

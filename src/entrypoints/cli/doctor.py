@@ -1,5 +1,6 @@
-"""Look at every configured part from here: data folder, port, database, Redis, model, documents, avatars,
-mail. Says what is wrong and how to mend it; exit status 1 when something is broken. Changes nothing.
+"""Look at every configured part from here: data folder, port, database, Redis, model, documents, uploads,
+scanner, avatars, mail. Says what is wrong and how to mend it; exit status 1 when something is broken. Changes
+nothing.
 
 examples:
   virtual-tutor doctor                   while the server runs it also looks into the embedded parts

@@ -20,8 +20,7 @@ command is started from); the environment wins. An empty value counts as not set
 whole at start, with one line for each mistake. `virtual-tutor settings` prints the values in effect and
 where each came from.
 
-This page is generated: `virtual-tutor settings --markdown > docs/configuration.md`. "Later" marks settings
-that are read and checked but take effect only with a later release.
+This page is generated: `virtual-tutor settings --markdown > docs/configuration.md`.
 """
 
 
@@ -61,5 +60,4 @@ def markdown() -> str:
 
 def _row(name: str, spec: Spec) -> str:
     default = f"`{spec.shown}`" if spec.shown == spec.default else spec.shown
-    later = " *(Later.)*" if spec.later else ""
-    return f"| `{name}` | {default} | {spec.help}{later} |"
+    return f"| `{name}` | {default} | {spec.help} |"

@@ -21,7 +21,10 @@ from entrypoints.http.controllers.catalogue import CatalogueController
 from entrypoints.http.controllers.chat import ChatController
 from entrypoints.http.controllers.development import DevelopmentController
 from entrypoints.http.controllers.documents import DocumentsController
+from entrypoints.http.controllers.files import FilesController
 from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.indexing import IndexingController
+from entrypoints.http.controllers.knowledge import KnowledgeController
 from entrypoints.http.controllers.llm import LlmController
 from entrypoints.http.controllers.pages import PagesController
 from entrypoints.http.controllers.personal_data import PersonalDataController
@@ -53,7 +56,10 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
         CatalogueController,
         ChatController,
         DocumentsController,
+        FilesController,
         HealthController,
+        KnowledgeController,
+        IndexingController,
         LlmController,
         PagesController,
         PersonalDataController,
@@ -80,5 +86,5 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
     return app
 
 
-def at_the_edge(app: Litestar, origins: tuple[str, ...], answered: Answered) -> Edge:
-    return Edge(app, origins, answered)
+def at_the_edge(app: Litestar, origins: tuple[str, ...], answered: Answered, body_grace_s: float) -> Edge:
+    return Edge(app, origins, answered, body_grace_s)

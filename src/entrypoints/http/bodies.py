@@ -1,7 +1,6 @@
 """Reading what clients send (contract 1.3), by hand: the contract is more tolerant than any validator."""
 
 import re
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from application.ports.blobs import BlobStoreUnavailable
 from domain.conversation import MAX_ID
 from domain.errors import Invalid, InvalidField, MissingField, NotFound
 from domain.text import nfc, require_storable
+from entrypoints.http import spool
 from entrypoints.http.errors import UnsupportedMediaType
 
 MAX_PARTS = 64
@@ -169,9 +169,9 @@ def _on_disk() -> Iterator[None]:
 def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
     if not part.filename:
         return bytearray()
-    # the context of the form closes it; a temporary file vanishes when it is closed
+    # the context of the form closes it
     with _on_disk():
-        file = UploadedFile(part.filename, tempfile.NamedTemporaryFile(prefix="vt-upload-"))  # noqa: SIM115
+        file = UploadedFile(part.filename, spool.new_file())
     if part.name in form.files:
         file.content.close()
         return bytearray()

@@ -75,6 +75,7 @@ HEADERS = {
     "X-Session-Id": ("The chat session that the answer belongs to.", ID),
     "X-Message-Id": ("The message that the answer becomes.", ID),
     "Content-Disposition": ("The name of the file.", TEXT),
+    "ETag": ("Names the content; for `If-None-Match`, `If-Match` and `If-Range`.", TEXT),
 }
 
 _MEANING = {
@@ -83,7 +84,9 @@ _MEANING = {
     403: "The caller's role does not allow this.",
     404: "It does not exist, or belongs to somebody else.",
     409: "It conflicts with what is there.",
-    413: "The body or the file is too large.",
+    412: "The content is not the one that the request names.",
+    413: "The body or the file is too large, or there is no room for it.",
+    416: "The file does not reach so far.",
     415: "The body has a content type or an encoding that is not accepted here.",
     422: "The token is malformed.",
     429: "Too often; `Retry-After` says when again.",
@@ -218,7 +221,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
             Tag("administration", "Accounts, tutor requests, models, knowledge, and who did what."),
             Tag("avatars", "Whom one sees and hears: the catalogue, and the line to an avatar."),
             Tag("chat", "Sessions, messages, and answers as they are written."),
-            Tag("documents", "Files that people bring."),
+            Tag("documents", "Files that people bring, and the public knowledge base."),
             Tag("personal data", "A copy of everything, and the end of it."),
             Tag("profile", "What people show of themselves, and what they are told."),
             Tag("health", "Is the service alive, ready, healthy?"),

@@ -18,7 +18,7 @@ from typing import Any
 from structlog.contextvars import bound_contextvars
 
 from domain.document import MB
-from domain.errors import TooLarge
+from domain.errors import Invalid, TooLarge
 from entrypoints.http.errors import FRAMEWORK, body_of
 
 Scope = MutableMapping[str, Any]
@@ -35,12 +35,14 @@ LIMITS = {  # contract 1.4; everything else is a JSON route
     "/api/chat": MB,
     "/api/chat/stream": MB,
     "/api/chat/upload": 51 * MB,
+    "/api/upload": 21 * MB,
     "/api/user/avatar": 6 * MB,
     "/api/avatar/add": 151 * MB,
     "/api/webrtc/humanaudio": 51 * MB,
 }
 JSON_LIMIT = 256 * KB
 LINGER_BYTES, LINGER_S = 64 * MB, 5.0
+LEAST_BYTES_PER_S = 8 * KB  # of a body that takes longer than its grace; slow lines manage ten times as much
 
 ALLOW_METHODS = "GET, POST, PUT, DELETE, OPTIONS"
 ALLOW_HEADERS = (
@@ -61,6 +63,7 @@ class Edge:
     app: App
     origins: tuple[str, ...]  # ("*",) for any
     answered: Answered
+    body_grace_s: float = 30.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,7 +78,7 @@ class Edge:
         scope["path"] = _SLASHES.sub("/", scope["path"]).rstrip("/") or "/"
         exchange = Exchange(self, scope, request_id, headers.get(b"origin", b"").decode("latin-1"), send)
         comes = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
-        body = Body(receive, LIMITS.get(scope["path"], JSON_LIMIT), comes)
+        body = Body(receive, LIMITS.get(scope["path"], JSON_LIMIT), comes, self.body_grace_s)
         with bound_contextvars(request_id=request_id):
             try:
                 await self._serve(scope, body, exchange, headers)
@@ -208,18 +211,24 @@ def _first_values(headers: Any) -> dict[bytes, bytes]:
     return values
 
 
+class BodyTooSlow(Invalid):
+    msg = "Request body came too slowly"
+
+
 class Body:
     """What the client sends, as the application receives it: a lying or absent Content-Length gets nobody
-    past the limit."""
+    past the limit, and who drips his body holds us for a while only."""
 
-    def __init__(self, receive: Receive, limit: int, comes: bool) -> None:
+    def __init__(self, receive: Receive, limit: int, comes: bool, grace_s: float) -> None:
         self.limit = limit
         self._receive = receive
         self._got = 0
         self._ended = not comes
+        self._grace_s = grace_s
+        self._began = 0.0
 
     async def __call__(self) -> Message:
-        message = await self._next()
+        message = await (self._receive() if self._ended else self._in_time())
         if self._got > self.limit:
             raise TooLarge
         return message
@@ -231,6 +240,15 @@ class Body:
             async with asyncio.timeout(LINGER_S):
                 while not self._ended and self._got < LINGER_BYTES:
                     await self._next()
+
+    async def _in_time(self) -> Message:
+        now = asyncio.get_running_loop().time()
+        self._began = self._began or now
+        try:
+            async with asyncio.timeout_at(self._began + self._grace_s + self._got / LEAST_BYTES_PER_S):
+                return await self._next()
+        except TimeoutError as error:
+            raise BodyTooSlow from error
 
     async def _next(self) -> Message:
         message = await self._receive()

@@ -59,7 +59,21 @@ class UnsupportedMediaType(Invalid):
     code = "unsupported_media_type"
 
 
-STATUS[UnsupportedMediaType] = 415
+class PreconditionFailed(Invalid):
+    code = "precondition_failed"
+    msg = "The content has changed"
+
+
+class RangeNotSatisfiable(Invalid):
+    code = "range_not_satisfiable"
+    msg = "Range not satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+STATUS |= {UnsupportedMediaType: 415, PreconditionFailed: 412, RangeNotSatisfiable: 416}
 
 
 class ErrorBody(msgspec.Struct):
@@ -87,7 +101,7 @@ def refuse(request: Request[Any, Any, Any], error: DomainError) -> Response[dict
         )
     if event := _WATCHED.get(status):
         log.info(event, extra={"user_id": _user_of(request)})
-    headers = {}
+    headers = dict(getattr(error, "headers", {}))
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)

@@ -1,19 +1,18 @@
-"""A reply as Server-Sent Events (contract 10.1)."""
+"""Server-Sent Events (contract 10.1)."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from typing_extensions import override
 
 from application.accounts.still_in import StillIn
-from application.chat.feed import Reader
+from application.chat.seat import Seat
 from application.ports.credentials import Claims
-from application.ports.metrics import ReplyMetrics
 from application.tasks import ended
 from entrypoints.http.edge import WIRE, wants_head
 
@@ -69,13 +68,13 @@ class Logins:
 
 
 @asynccontextmanager
-async def watched(receive: Receive, reader: Reader) -> AsyncIterator[None]:
-    """The reader leaves when its client does, as long as the context lasts."""
+async def watched(receive: Receive, seat: Seat) -> AsyncIterator[None]:
+    """Whoever sits there leaves when the client does, as long as the context lasts."""
 
     async def until_gone() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        reader.quit()
+        seat.quit()
 
     watching = asyncio.create_task(until_gone())
     try:
@@ -93,8 +92,13 @@ class EventStream(ASGIResponse):
     _should_set_content_length = False
 
     def __init__(
-        self, reader: Reader, held: AsyncExitStack, headers: Mapping[str, str], metrics: ReplyMetrics
+        self,
+        reader: Seat,
+        held: AsyncExitStack,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        sent: Callable[[], None] | None = None,
     ) -> None:
+        """`sent` is told of each piece that has left."""
         super().__init__(
             status_code=200,
             media_type="text/event-stream",
@@ -102,7 +106,7 @@ class EventStream(ASGIResponse):
         )
         self.reader = reader
         self.held = held
-        self.metrics = metrics
+        self.sent = sent
         self._wire: Send
 
     @override
@@ -132,7 +136,8 @@ class EventStream(ASGIResponse):
             piece = await reader.next()
             if piece:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-                self.metrics.relayed(time.monotonic() - reader.feed.said_at)
+                if self.sent is not None:
+                    self.sent()
             elif not reader.finished:
                 await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,6 +1,6 @@
 """A file as it is read: never whole in memory."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 import anyio
@@ -15,11 +15,17 @@ class FileStream(ASGIResponse):
 
     _should_set_content_length = False
 
-    def __init__(self, pieces: AsyncGenerator[bytes], size: int, media_type: str, name: str) -> None:
-        """`name` is what the file is called on the other side: plain ASCII."""
-        headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
-        headers["Cache-Control"] = "private, no-store"
-        super().__init__(status_code=200, media_type=media_type, headers=headers)
+    def __init__(
+        self,
+        pieces: AsyncGenerator[bytes],
+        length: int,
+        media_type: str,
+        headers: Mapping[str, str],
+        status_code: int = 200,
+    ) -> None:
+        """`length` is that of all pieces together."""
+        exact = {"Content-Type": media_type, "Content-Length": str(length)}  # no charset that nobody knows
+        super().__init__(status_code=status_code, media_type=media_type, headers={**headers, **exact})
         self.pieces = pieces
 
     @override

@@ -44,6 +44,11 @@ TUTOR = {"policy": Policy.TUTOR}
 ADMIN = {"policy": Policy.ADMIN}
 
 
+def denying(policy: Policy, msg: str) -> dict[str, object]:
+    """Whose role is too low is told so in these words."""
+    return {"policy": policy, "denied": msg}
+
+
 def reader(scope: Callable[[Mapping[str, str]], str]) -> dict[str, object]:
     """`scope` names, by the path's parameters, what a ticket must be for."""
     return {"policy": Policy.READER, "scope": scope}
@@ -61,7 +66,7 @@ class Roles:
     def allow(self, role: Role, policy: Policy) -> bool:
         if policy is Policy.ADMIN:
             return role is Role.ADMIN or (self.tutors_administer and role is Role.TUTOR)
-        return policy is not Policy.TUTOR or role in (Role.TUTOR, Role.ADMIN)
+        return policy is not Policy.TUTOR or role.teaches
 
 
 class RouteWithoutPolicy(Exception):
@@ -104,7 +109,7 @@ async def enforce(connection: "ASGIConnection[Any, Any, Any, Any]", handler: Bas
         connection.state.claims = authenticate.claims(authorization)
         return
     if not (await container.get(Roles)).allow(caller.account.role, policy):
-        raise Forbidden
+        raise Forbidden(handler.opt.get("denied"))
 
 
 async def _hand_over(

@@ -1,4 +1,4 @@
-"""What the documentation says of the events of a stream (contract 10.2)."""
+"""What the documentation says of the events of streams (contract 10.2, docs/api-additions.md)."""
 
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example, OpenAPIType, Schema
@@ -12,6 +12,7 @@ _SOURCE = {
     "page": Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL]),
     "score": Schema(type=[OpenAPIType.NUMBER, OpenAPIType.NULL]),
     "snippet": Schema(type=OpenAPIType.STRING, max_length=200),
+    "file_id": Schema(type=OpenAPIType.INTEGER, description="Only there when the document is one of ours."),
 }
 
 
@@ -30,7 +31,7 @@ _EVENTS = [
     _event(
         "sources",
         "Which passages the answer rests on; at most once, before the first chunk.",
-        {"sources": Schema(type=OpenAPIType.ARRAY, items=_object(_SOURCE))},
+        {"sources": Schema(type=OpenAPIType.ARRAY, items=_object(_SOURCE, "file_id"))},
     ),
     _event(
         "streaming", "The next piece of the answer.", {"chunk": Schema(type=OpenAPIType.STRING, min_length=1)}
@@ -83,4 +84,49 @@ STREAM = ResponseSpec(
     examples=[STREAM_EXAMPLE],
     description="`data:` lines with JSON objects, `status` first: sources, streaming, avatar, finished, "
     "error, and always last complete.",
+)
+
+_FILE = {"file_id": ID, "filename": TEXT}
+_ERROR = Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], description="Of the last try.")
+_PER_CENT = Schema(type=[OpenAPIType.INTEGER, OpenAPIType.NULL], minimum=0, maximum=99)
+_FILE_EVENTS = [
+    *(
+        _event(status, description, {**_FILE, "progress": _PER_CENT, "error": _ERROR})
+        for status, description in (
+            ("stored", "It is no document: there is nothing to index."),
+            ("waiting", "For its turn, or for another try."),
+            ("indexing", "It is being read."),
+            ("indexed", "Answers can rest on it."),
+            ("failed", "Answers cannot rest on it."),
+        )
+    ),
+    _event("deleted", "It is gone.", {"file_id": ID}),
+]
+FILE_EVENT = _object(
+    {
+        "data": Schema(
+            type=OpenAPIType.STRING,
+            content_media_type="application/json",
+            content_schema=Schema(one_of=_FILE_EVENTS),
+        )
+    }
+)
+FILE_EVENTS = ResponseSpec(
+    str,
+    media_type="text/event-stream",
+    examples=[
+        Example(
+            summary="A document becomes findable",
+            value=(
+                'data: {"status":"waiting","file_id":7,"filename":"notes.pdf","progress":null,"error":null}'
+                "\n\n"
+                'data: {"status":"indexing","file_id":7,"filename":"notes.pdf","progress":40,"error":null}'
+                "\n\n"
+                'data: {"status":"indexed","file_id":7,"filename":"notes.pdf","progress":null,"error":null}'
+                "\n\n"
+            ),
+        )
+    ],
+    description="`data:` lines with JSON objects, `status` first: how it stands with each file, then every "
+    "change. It ends with the server or the login.",
 )

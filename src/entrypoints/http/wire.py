@@ -14,3 +14,8 @@ class Said(msgspec.Struct):
 def iso(moment: datetime) -> str:
     """ISO-8601, UTC, always with microseconds and an explicit Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def file_url(id: int) -> str:
+    """Where a file can be fetched."""
+    return f"/api/files/{id}"

@@ -10,6 +10,7 @@ from litestar import Litestar
 from adapters.prometheus.requests import Requests
 from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Replies
+from application.documents.watch_files import WatchFiles
 from application.tasks import ended
 from entrypoints.http.app import at_the_edge, build
 from entrypoints.http.edge import Edge
@@ -54,11 +55,12 @@ def create_app(
             await container.close()
 
     app = build(container, lifespan, mailbox=settings.has_mailbox)
-    return at_the_edge(app, settings.cors_origins, requests.answered)
+    return at_the_edge(app, settings.cors_origins, requests.answered, settings.body_grace_seconds)
 
 
 async def _drain(container: AsyncContainer, lifecycle: Lifecycle, grace_s: float) -> None:
     """The server waits for open streams before it ends: their replies must end first."""
     await lifecycle.drain.wait()
     (await container.get(Elsewhere)).close()
+    (await container.get(WatchFiles)).close()
     await (await container.get(Replies)).drain(grace_s)

@@ -22,6 +22,7 @@ from application.chat.settle import SettleAbandoned, SettleReply
 from application.chat.stop import StopReply
 from application.chat.store_reply import StoreReply
 from application.chat.take_turn import TakeTurn
+from application.documents.watch_files import WatchFiles
 from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.idempotency import IdempotencyKeys
@@ -169,6 +170,10 @@ class StreamProvider(Provider):
     @provide
     def audience(self, metrics: ReplyMetrics, settings: Settings) -> Audience:
         return Audience(metrics=metrics, heartbeat_s=settings.stream_heartbeat_seconds)
+
+    @provide
+    def watch_files(self, reading: Reading, audience: Audience) -> WatchFiles:
+        return WatchFiles(reading=reading, audience=audience)
 
     @provide
     def logins(self, still_in: StillIn, times: StreamTimes) -> Logins:

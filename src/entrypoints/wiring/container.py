@@ -6,7 +6,10 @@ from entrypoints.wiring.administration import AdministrationProvider
 from entrypoints.wiring.avatar_catalogue import AvatarCatalogueProvider
 from entrypoints.wiring.avatars import AvatarProvider
 from entrypoints.wiring.chat import ChatProvider, StreamProvider
+from entrypoints.wiring.documents import DocumentsProvider
 from entrypoints.wiring.gateways import GatewayProvider
+from entrypoints.wiring.jobs import JobsProvider
+from entrypoints.wiring.knowledge import KnowledgeProvider
 from entrypoints.wiring.metrics import MetricsProvider
 from entrypoints.wiring.models import ModelProvider
 from entrypoints.wiring.persistence import PersistenceProvider
@@ -27,8 +30,10 @@ def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
         PersistenceProvider(),
         SharedStateProvider(),
         GatewayProvider(),
+        KnowledgeProvider(),
         ModelProvider(),
         UseCaseProvider(),
+        DocumentsProvider(),
         ChatProvider(),
         AdministrationProvider(),
         AvatarCatalogueProvider(),
@@ -36,6 +41,7 @@ def build_container(settings: Settings, *overrides: Provider) -> AsyncContainer:
         WebRtcProvider(),
         SpeechProvider(),
         PersonalDataProvider(),
+        JobsProvider(),
         HttpProvider(),
         StreamProvider(),
         MetricsProvider(),

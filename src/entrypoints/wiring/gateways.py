@@ -1,6 +1,6 @@
-"""Everybody outside: documents, mail, and the machine's own clock, keys and processes."""
+"""Everybody outside: mail, and the machine's own clock, keys and processes."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import NewType
 
 import httpx
@@ -12,22 +12,15 @@ from adapters.clock import SystemClock
 from adapters.extraction.extractor import ProcessExtractor
 from adapters.http.client import http_client
 from adapters.http.lean import LeanTransport
-from adapters.http.rag_service import RagService
 from adapters.jwt.tokens import JwtTokens
-from adapters.onnx.embedder import MiniLmEmbedder
 from adapters.redis.mail import RedisMailbox
 from adapters.smtp.mailer import SmtpMailer
-from application.documents.own_index import OwnIndex
-from application.ports.blobs import Blobs
 from application.ports.clock import Clock
 from application.ports.credentials import PasswordHasher, Tokens
 from application.ports.extraction import Extractor
-from application.ports.knowledge import Knowledge
 from application.ports.mail import Mailer
-from application.ports.passages import Embedder, Passages
 from entrypoints.settings import Settings
 
-EMBEDDED = "embedded"
 AvatarHttp = NewType("AvatarHttp", httpx.AsyncClient)  # their calls never take the connections of models
 
 
@@ -46,26 +39,6 @@ class GatewayProvider(Provider):
         lean = LeanTransport() if settings.http_transport == "lean" else None
         async with http_client(transport=lean) as client:
             yield AvatarHttp(client)
-
-    @provide
-    def knowledge(
-        self,
-        http: httpx.AsyncClient,
-        settings: Settings,
-        blobs: Blobs,
-        passages: Passages,
-        embedder: Embedder,
-        extractor: Extractor,
-    ) -> Knowledge:
-        if settings.rag_url == EMBEDDED:
-            return OwnIndex(passages, embedder, extractor, blobs)
-        return RagService(http, settings.rag_url.rstrip("/"), blobs, settings.rag_budget_seconds)
-
-    @provide
-    def embedder(self, settings: Settings) -> Iterator[Embedder]:
-        embedder = MiniLmEmbedder(settings.data_dir / "run")
-        yield embedder
-        embedder.close()
 
     @provide
     def extractor(self, settings: Settings) -> Extractor:

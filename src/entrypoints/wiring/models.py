@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NewType
+from typing import NewType
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
@@ -26,7 +26,7 @@ from application.ports.metrics import JobMetrics, ReplyMetrics
 from application.ports.passages import Embedder
 from application.ports.persistence import JobQueue, Reading
 from domain.conversation import SessionId
-from domain.job import JobKind
+from domain.job import Job, JobKind
 from entrypoints.children.model_server import CONTEXT, SLOTS
 from entrypoints.runtime import EMBEDDED_MODEL
 from entrypoints.settings import Settings
@@ -139,11 +139,11 @@ class ModelProvider(Provider):
     ) -> ChatJobs:
         bell = RedisWakeup(redis, "jobs:bell:chat")  # whoever hears the other one is expected to do any job
 
-        async def title(payload: dict[str, Any], _: bool) -> None:
-            await title_session(SessionId(int(payload["session"])))
+        async def title(job: Job) -> None:
+            await title_session(SessionId(job.number("session")))
 
-        async def summarise(payload: dict[str, Any], _: bool) -> None:
-            await summarise_session(SessionId(int(payload["session"])))
+        async def summarise(job: Job) -> None:
+            await summarise_session(SessionId(job.number("session")))
 
         doing = {JobKind.TITLE_SESSION: title, JobKind.SUMMARISE_SESSION: summarise}
         jobs = WorkOff(queue=queue, wakeup=bell, clock=clock, doing=doing, worker=worker, metrics=metrics)

@@ -4,14 +4,13 @@ connection lives as long as a request."""
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from dishka import Provider, Scope, provide
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 import adapters.sql.mapping  # noqa: F401  (importing it maps the entities)
-from adapters.disk.blobs import DiskBlobs
 from adapters.pictures.disk import DiskPictures
+from adapters.sql.blob_register import SqlBlobRegister
 from adapters.sql.engine import database, reading
 from adapters.sql.full_text import SqlFullText
 from adapters.sql.health import DatabaseProbe
@@ -20,6 +19,7 @@ from adapters.sql.migrate import is_current
 from adapters.sql.passages import SqlPassages
 from adapters.sql.reading import SqlReading
 from adapters.sql.work import SqlWorkFactory
+from application.ports.blob_register import BlobRegister
 from application.ports.blobs import Blobs
 from application.ports.full_text import FullText
 from application.ports.passages import Passages
@@ -28,6 +28,7 @@ from application.ports.pictures import Pictures
 from entrypoints.http.controllers.pages import SHIPPED_PICTURES
 from entrypoints.http.lifecycle import Lifecycle
 from entrypoints.settings import Settings
+from entrypoints.wiring.blobs import blobs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,20 @@ class PersistenceProvider(Provider):
 
     @provide
     def full_text(self, sessions: Sessions) -> FullText:
-        return SqlFullText(sessions.writing)
+        return SqlFullText(sessions.writing, sessions.reading)
 
     @provide
     def probe(self, sessions: Sessions) -> DatabaseProbe:
         return DatabaseProbe(sessions.reading)
 
     @provide
-    def blobs(self, settings: Settings) -> Blobs:
-        return DiskBlobs(Path(settings.upload_dir))
+    async def blobs(self, settings: Settings) -> AsyncIterator[Blobs]:
+        async with blobs_of(settings) as blobs:
+            yield blobs
+
+    @provide
+    def blob_register(self, sessions: Sessions) -> BlobRegister:
+        return SqlBlobRegister(sessions.reading)
 
     @provide
     def pictures(self, settings: Settings) -> Iterator[Pictures]:

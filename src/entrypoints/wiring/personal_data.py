@@ -48,7 +48,7 @@ class PersonalDataProvider(Provider):
 
     @provide
     def index_traces(self, sessions: Sessions) -> SqlIndexTraces:
-        return SqlIndexTraces(sessions.writing)
+        return SqlIndexTraces(sessions.writing, sessions.reading)
 
     @provide
     def stores(

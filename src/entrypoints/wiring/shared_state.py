@@ -34,6 +34,8 @@ from entrypoints.settings import Settings
 WaitingRedis = NewType("WaitingRedis", Redis)  # for calls that wait on the server's side
 WorkerId = NewType("WorkerId", str)
 
+DOCUMENTS_BELL = "jobs:bell:documents"
+
 
 class SharedStateProvider(Provider):
     scope = Scope.APP
@@ -45,7 +47,7 @@ class SharedStateProvider(Provider):
 
     @provide
     async def waiting_redis(self, settings: Settings) -> AsyncIterator[WaitingRedis]:
-        async with connect(settings.redis_url, max_connections=16, answer_s=10) as redis:
+        async with connect(settings.redis_url, max_connections=24, answer_s=10) as redis:
             yield WaitingRedis(redis)
 
     @provide
@@ -87,7 +89,7 @@ class SharedStateProvider(Provider):
 
     @provide
     def wakeup(self, redis: WaitingRedis) -> Wakeup:
-        return RedisWakeup(redis)
+        return RedisWakeup(redis, others=(DOCUMENTS_BELL,))
 
     @provide
     def active_model(self, redis: Redis, settings: Settings) -> ActiveModel:

@@ -30,7 +30,7 @@ class Gallery:
         return await user.post("/api/avatar/start", data={"avatar_name": name})
 
     async def until_counted(self, **counts: int) -> None:
-        await self.manager.until(lambda: self.manager.counts == counts, within=5)
+        await self.manager.until(lambda: self.manager.counts == counts, within=20)
 
     async def well(self) -> None:
         """Nothing runs, nothing is slow or wrong, and nothing was asked."""

@@ -5,6 +5,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -14,6 +15,7 @@ from tests.images import a_picture
 from tests.integration.house import PASSWORD, House, User, a_house
 from tests.integration.http.answers import ISO, fields_of, refusal
 from tests.integration.http.listening import listening
+from tests.integration.http.raw import exchange
 from tests.integration.http.staff import ROOT, TIM, call, id_of, shown, staff
 from tests.integration.http.statements import statements
 from tests.servers.llm_service import LlmServiceServer
@@ -438,3 +440,62 @@ async def test_it_is_logged_out_by_no_route_of_a_session(ann: User, bob: User) -
     assert {answer.status_code for answer in wrong} == {400, 404}
     for answer in wrong:
         assert isinstance(refusal(answer)[1], str)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.txt", "文档.txt", "50%.txt", "what? why?.txt", "C# in brief.txt", "a#b?c.txt", "x&y=1.txt"]
+)
+async def test_it_deletes_by_the_name_it_shows_but_leaves_two_signs_unencoded(bob: User, name: str) -> None:
+    await bob.post("/api/chat/upload", files={"file": (name, b"The nucleus holds the DNA.")})
+    (shown,) = [file["filename"] for file in (await bob.get("/api/user_files")).json()["files"]]
+    assert shown == name
+    target = quote(shown, safe="#?").partition("#")[0]  # what stands behind it never leaves the browser
+    body = '{"filename":"x"}'
+    head = (
+        f"DELETE /api/upload/{target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Bearer {bob.token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+    )
+    answer = await exchange(bob.house.url, f"{head}\r\n{body}")
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert (await bob.get("/api/user_files")).json()["files"] == []
+
+
+async def test_it_builds_an_address_from_the_number_of_a_file(ann: User, small_file: Path) -> None:
+    number = (await ann.upload(small_file)).json()["file_id"]
+    answer = await ann.house.client.get(f"/api/download/{number}", headers={**ann.headers, **FRONT})
+    assert answer.content == small_file.read_bytes()
+    assert answer.headers["access-control-allow-origin"] in ("*", FRONT["Origin"])
+    assert "Content-Disposition" in answer.headers["access-control-expose-headers"]
+
+
+async def test_it_splits_the_names_of_public_files(house: House) -> None:
+    tim = await staff(house, TIM, "tutor")
+    for name in ("notes.v2.txt", "文档.txt"):
+        await tim.post("/api/upload", files={"file": (name, b"The nucleus holds the DNA.")})
+    files = (await tim.get("/api/public_files")).json()["files"]
+    assert [name.split(".")[-1] for name in files] == ["txt", "txt"]
+
+
+async def test_files_log_nobody_out_and_say_msg_and_no_token(ann: User, bob: User, small_file: Path) -> None:
+    foreign = (await bob.upload(small_file)).json()["file_id"]
+    own = (await ann.upload(small_file)).json()["file_id"]
+    client = ann.house.client
+    refused = [
+        await ann.get(f"/api/files/{foreign}"),
+        await ann.get("/api/public_files"),
+        await ann.get("/api/upload/users"),
+        await ann.post("/api/upload"),
+        await client.request("DELETE", "/api/upload/nothing.txt", headers=ann.headers, json={}),
+        await client.request("DELETE", f"/api/files/{foreign}", headers=ann.headers, json={}),
+    ]
+    assert {answer.status_code for answer in refused} == {400, 403, 404}
+    assert all(isinstance(answer.json()["msg"], str) for answer in refused)
+    done = [
+        await ann.post("/api/upload", files={"file": ("a.txt", b"The nucleus holds the DNA.")}),
+        await client.request("DELETE", "/api/upload/a.txt", headers=ann.headers, json={}),
+        await client.request("DELETE", f"/api/files/{own}", headers=ann.headers, json={}),
+    ]
+    for answer in done:
+        assert answer.status_code == 200, answer.text
+        assert "token" not in fields_of(answer)

@@ -74,7 +74,8 @@ class TestLeaving:
         code = await code_of(house)
         answers = await asyncio.gather(*(delete(ann, {"code": code}) for _ in range(8)))
         assert Counter(answer.status_code for answer in answers)[200] == 1
-        assert {answer.status_code for answer in answers} <= {200, 400, 401}
+        refused = {400, 401, 503}  # the last: too busy just then
+        assert {answer.status_code for answer in answers} <= {200, *refused}
         await receipt(house, 1)
         assert len(await house.sql("SELECT id FROM user_action_log WHERE action = 'delete'")) == 1
 

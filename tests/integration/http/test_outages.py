@@ -20,7 +20,7 @@ from tests.servers.llm_service import LlmServiceServer
 from tests.servers.proxy import TcpProxy
 
 AWAY = (503, "Service temporarily unavailable", "storage_unavailable")
-SOON_S = 8.0  # a silent Redis costs a wait for a connection and one for its answer
+SOON_S = 10.0  # a silent Redis costs a wait for a connection and one for its answer
 
 
 @pytest.fixture

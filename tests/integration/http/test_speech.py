@@ -145,7 +145,7 @@ async def test_nothing_is_said_after_a_stop_at_another_worker(stage: Stage) -> N
         stage.llm.gap_s = 0.0
     await asyncio.sleep(0.5)
     assert stage.said_to(rtc) == said
-    assert stage.interrupted(rtc) == 1
+    assert stage.interrupted(rtc) >= 1
 
 
 async def test_the_next_question_interrupts_and_tells_what_was_heard(stage: Stage) -> None:

@@ -522,11 +522,11 @@ async def test_sources_come_first_and_once(house: House, tmp_path: Path, llm: Ll
 
     assert told.kinds == ["sources", "streaming", "finished", "complete"]
     (source, *_) = told.sources
-    assert set(source) == {"n", "filename", "page", "score", "snippet"}
+    assert set(source) == {"n", "filename", "page", "score", "snippet", "file_id"}
     assert (source["n"], source["filename"]) == (1, "cells.txt")
     assert len(source["snippet"]) <= 200
     stored = (await ann.messages(told.session))[-1]
-    assert stored["sources"] == told.sources
+    assert stored["sources"] == [{**source, "cited": True}]
     question = (await ann.messages(told.session))[-2]["content"]
     assert "CONTEXT" not in question
     assert "=== CONTEXT FROM DOCUMENTS ===" in llm.asked("/chat/stream")[-1].json()["input"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.images import a_jpeg
 from tests.integration.house import PASSWORD, House, User, a_house, running, settings_for
 from tests.integration.http.answers import refusal
 from tests.integration.http.listening import listening
+from tests.integration.http.raw import connected
 from tests.integration.http.staff import call, id_of, staff
 from tests.integration.http.statements import statements
 from tests.integration.http.test_refresh import past_half
@@ -239,3 +241,41 @@ async def test_deleting_answers_200_and_naming_touches_no_moment_by_the_way(hous
         assert answer.status_code == 200
         assert await house.sql(moments) == before
     assert (await house.client.delete(path, headers=ann.headers)).status_code == 200  # not 204
+
+
+async def test_an_empty_text_part_where_a_document_may_stand(ann: User) -> None:
+    answer = await ann.post("/api/upload", data={"file": ""})
+    assert refusal(answer) == (400, "No file provided", "missing_field")
+
+
+async def test_a_wrong_typed_page_of_files_reaches_our_rule(ann: User) -> None:
+    for query in ({"page": "abc", "limit": "x"}, {"page": "-1", "limit": "0"}, {"limit": "99999999"}):
+        assert (await ann.get("/api/user_files", params=query)).status_code == 200
+
+
+async def test_a_name_in_a_path_is_decoded_once_and_looked_up(ann: User) -> None:
+    text = b"The nucleus holds the DNA."
+    for name in ("%41.txt", "A.txt"):
+        await ann.post("/api/upload", files={"file": (name, text)})
+    client = ann.house.client
+    gone = await client.request("DELETE", "/api/upload/%2541.txt", headers=ann.headers)
+    assert gone.status_code == 200
+    names = [file["filename"] for file in (await ann.get("/api/user_files")).json()["files"]]
+    assert "A.txt" in names
+    assert "%41.txt" not in names
+    for path in ("..%2f..%2fapp.db", "%2e%2e/app.db"):
+        assert (await client.request("DELETE", f"/api/upload/{path}", headers=ann.headers)).status_code == 404
+
+
+async def test_no_connection_is_held_while_bytes_are_sent(home: House, ann: User) -> None:
+    """As many downloads as the pool has connections, all half-way; the database answers nevertheless."""
+    sound = ("a.mp3", b"ID3\x04" + bytes(8 * 1024 * 1024))
+    file = (await ann.post("/api/chat/upload", files={"file": sound})).json()["file_id"]
+    async with AsyncExitStack() as stack:
+        for _ in range(30):
+            head = f"GET /api/files/{file} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ann.token}\r\n\r\n"
+            reader, writer = await stack.enter_async_context(connected(home.url))
+            writer.write(head.encode())
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        assert (await ann.get("/api/chat/history")).status_code == 200
+        assert (await ann.post("/api/chat/new")).status_code == 201

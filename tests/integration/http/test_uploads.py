@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import docx
-import httpx
 import pytest
 from dishka import Provider, Scope, provide
 from fpdf import FPDF
@@ -22,6 +21,7 @@ from entrypoints.settings import Settings
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import ISO, refusal
 from tests.integration.http.raw import connected
+from tests.integration.http.uploading import send, spooled, traces
 from tests.servers.http import Fault
 from tests.servers.rag_service import RagServiceServer
 
@@ -56,34 +56,6 @@ def word(text: str = "The ribosome makes proteins.", parts: Mapping[str, bytes] 
         for name, part in (parts or {}).items():
             archive.writestr(name, part)
     return content.getvalue()
-
-
-async def send(user: User, name: str, content: bytes, **fields: str) -> httpx.Response:
-    return await user.post("/api/chat/upload", data=fields, files={"file": (name, content)})
-
-
-async def traces(house: House) -> dict[str, Any]:
-    """Everything an upload could leave: rows, files in the store, spooled parts that are still open."""
-    counts = {
-        table: (await house.sql(f"SELECT count(*) FROM {table}"))[0][0]
-        for table in ("session", "llm_session", "message", "stored_file", "job", "passage")
-    }
-    folder = Path(house.settings.upload_dir)
-    counts["files"] = sorted(str(path) for path in folder.rglob("*") if path.is_file())
-    return counts | {"spooled": spooled()}
-
-
-def spooled() -> list[str]:
-    """Parts of requests that this process holds on disk."""
-    found = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(descriptor.readlink())
-        except OSError:
-            continue
-        if "vt-upload-" in target:
-            found.append(target)
-    return found
 
 
 @pytest.fixture
@@ -135,6 +107,7 @@ async def test_all_kinds_of_files(ann: User, name: str, content: bytes, kind: st
         "file_type": kind,
         "file_path": path,
         "file_id": file,
+        "file_url": f"/api/files/{file}",
     }
     (history,) = [s for s in (await ann.get("/api/chat/history")).json() if s["id"] == session]
     assert (history["title"], history["message_count"]) == (f"File: {name}", 1)

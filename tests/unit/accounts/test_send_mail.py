@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -8,7 +7,7 @@ from application.accounts.mails import password_changed_mail
 from application.accounts.send_mail import SendMail, post
 from application.jobs.work_off import WorkOff
 from application.ports.mail import Mail, MailRefused
-from domain.job import JobKind, JobState
+from domain.job import Job, JobKind, JobState
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.mail import FakeMailer
 from tests.fakes.metrics import FakeJobMetrics
@@ -32,8 +31,8 @@ class Postroom:
         self.work = FakeWorkFactory(self.database)
         self.send = SendMail(mailer=self.mailer, clock=self.clock, retry_for=timedelta(hours=1))
 
-        async def send(payload: Mapping[str, object], _: bool) -> None:
-            await self.send(dict(payload))
+        async def send(job: Job) -> None:
+            await self.send(job.payload)
 
         self.work_off = WorkOff(
             queue=FakeJobQueue(self.database),

@@ -9,7 +9,8 @@ import pytest
 from fpdf import FPDF
 
 from adapters.http.rag_service import RagService
-from application.ports.knowledge import Erased, KnowledgeFailed, KnowledgeTimeout
+from adapters.http.rag_service_documents import RagServiceDocuments
+from application.ports.knowledge import Erased, IndexReport, KnowledgeFailed, KnowledgeTimeout
 from domain.document import BadFile, FileKind, Hit, StoredFile
 from domain.user import UserId
 from tests.fakes.blobs import FakeBlobs
@@ -27,6 +28,7 @@ class World:
         self.server = server
         self.blobs = FakeBlobs()
         self.rag = RagService(client, server.url + "/", self.blobs, budget_s=0.2, upload_s=0.3)
+        self.documents = RagServiceDocuments(client, server.url, within_s=0.3)
 
     def file(self, name: str | None, content: bytes = LEAVES, *, public: bool = False) -> StoredFile:
         self.blobs.kept["disk"] = content
@@ -308,18 +310,48 @@ async def test_pages_of_a_pdf_are_found_with_their_numbers(world: World) -> None
     assert "chlorophyll" in hit.text
 
 
-async def test_of_its_public_names_only_names_are_taken(world: World) -> None:
-    world.answers(
-        "/api/public_files", {"files": ["b.pdf", None, 5, "", "x" * 300, {"name": "c"}, "a\x00.txt"]}
+async def test_it_says_what_it_made_of_a_document(world: World) -> None:
+    report = await world.rag.index(world.file("a.txt"))
+    assert report == IndexReport(
+        chunk_embs_num=1,
+        page_count=1,
+        page_embs_num=1,
+        page_collection="kb_user_7_page",
+        chunk_collection="kb_user_7_chunk",
     )
-    assert list(await world.rag.public_names()) == ["b.pdf", "a�.txt"]
 
 
-@pytest.mark.parametrize("body", [{"files": "a.pdf"}, {"names": []}, [], b"<html>"])
+async def test_what_makes_no_sense_of_its_report_is_left_out(world: World) -> None:
+    nonsense = {"page_count": True, "page_embs_num": -1, "page_collection": 5, "chunk_collection": None}
+    world.answers("/user/upload", {"chunk_embs_num": 2, **nonsense})
+    assert await world.rag.index(world.file("a.txt")) == IndexReport(chunk_embs_num=2)
+
+
+async def test_of_its_lists_only_names_are_taken(world: World) -> None:
+    listed = ["b.pdf", None, 5, "", "x" * 300, {"name": "c"}, "a\x00.txt"]
+    world.answers("/api/public_files", {"files": listed})
+    world.answers("/api/users", {"users": listed})
+    assert list(await world.documents.public_names()) == ["b.pdf", "a�.txt"]
+    assert list(await world.documents.users()) == ["b.pdf", "a�.txt"]
+
+
+@pytest.mark.parametrize("body", [{"files": "a.pdf", "users": {}}, {"names": []}, [], b"<html>"])
 async def test_a_senseless_list_of_names_is_a_failure(world: World, body: object) -> None:
-    world.answers("/api/public_files", body)
-    with pytest.raises(KnowledgeFailed):
-        await world.rag.public_names()
-    world.answers("/api/public_files", {"files": []}, status=500)
-    with pytest.raises(KnowledgeFailed):
-        await world.rag.public_names()
+    for path, call in (
+        ("/api/public_files", world.documents.public_names),
+        ("/api/users", world.documents.users),
+    ):
+        world.answers(path, body)
+        with pytest.raises(KnowledgeFailed):
+            await call()
+        world.answers(path, {"files": [], "users": []}, status=500)
+        with pytest.raises(KnowledgeFailed):
+            await call()
+
+
+async def test_a_name_is_deleted_where_it_is_meant(world: World) -> None:
+    await world.documents.forget("a b/文档.pdf", ANN)
+    await world.documents.forget("a.pdf", None)
+    own, public = world.server.received
+    assert (own.path, own.form()[0]) == ("/user/delete", {"source_name": "a b/文档.pdf", "user_id": "7"})
+    assert (public.path, public.form()[0]) == ("/admin/delete", {"source_name": "a.pdf"})

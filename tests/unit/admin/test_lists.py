@@ -9,7 +9,7 @@ from domain.errors import StorageUnavailable
 from tests.builders import a_file
 from tests.fakes.active_model import FakeActiveModel
 from tests.fakes.administration import FakeAdministration
-from tests.fakes.knowledge import FakeKnowledge
+from tests.fakes.foreign_documents import FakeForeignDocuments
 from tests.fakes.language_model import FakeLanguageModel
 from tests.fakes.persistence import FakeDatabase, FakeWorkFactory
 
@@ -62,9 +62,9 @@ class TestModels:
 class TestKnowledge:
     def setup_method(self) -> None:
         self.database = FakeDatabase()
-        self.knowledge = FakeKnowledge(own=False)
+        self.foreign = FakeForeignDocuments()
         self.list_knowledge = ListKnowledge(
-            administration=FakeAdministration(self.database), knowledge=self.knowledge
+            administration=FakeAdministration(self.database), foreign=self.foreign
         )
 
     async def keep(self, name: str, *, deleted: bool = False, public: bool = True) -> StoredFile:
@@ -74,8 +74,13 @@ class TestKnowledge:
         async with FakeWorkFactory(self.database)() as w:
             w.files.add(file)
             await w.commit()
-        self.knowledge.indexed[file.id] = file
+        if public:
+            self.serves(name)
         return file
+
+    def serves(self, *names: str) -> None:
+        """The service has these in its public base."""
+        self.foreign.bases.setdefault(None, {}).update(dict.fromkeys(names, 1))
 
     async def names(self, limit: int = 10, offset: int = 0) -> tuple[list[str], int]:
         listed = await self.list_knowledge(limit, offset)
@@ -85,7 +90,7 @@ class TestKnowledge:
         await self.keep("old.pdf")
         await self.keep("new.pdf")
         await self.keep("private.pdf", public=False)
-        self.knowledge.strangers = ["z.pdf", "a.pdf", "old.pdf"]
+        self.serves("z.pdf", "a.pdf")
         assert await self.names() == (["new.pdf", "old.pdf", "a.pdf", "z.pdf"], 4)
         pages = [await self.names(3, offset) for offset in (0, 3, 6)]
         assert pages == [(["new.pdf", "old.pdf", "a.pdf"], 4), (["z.pdf"], 4), ([], 4)]
@@ -97,7 +102,7 @@ class TestKnowledge:
 
     async def test_hide_nothing_of_ours_when_the_service_is_away(self) -> None:
         await self.keep("a.pdf")
-        self.knowledge.refuse_with = KnowledgeTimeout()
+        self.foreign.refuse_with = KnowledgeTimeout()
         assert await self.names() == (["a.pdf"], 1)
 
     async def test_need_the_database(self) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from application import tasks
 from application.avatars.confirm import ConfirmLease
 from application.chat import events
+from application.chat.audience import Audience
 from application.chat.ask import Ask, Asked
 from application.chat.ask_once import AskOnce
 from application.chat.edit import EditQuestion
@@ -27,6 +28,7 @@ from application.chat.stop import StopReply
 from application.chat.store_reply import StoreReply
 from application.chat.take_turn import TakeTurn
 from application.chat.telling import Telling
+from application.documents.watch_files import WatchFiles
 from application.ports.language_model import Prompt
 from application.ports.replies import Batch
 from application.speech.speaker import Speaker
@@ -219,7 +221,13 @@ class Room:
                 hushed=voices.hushed,
                 within_s=self.wait_s,
             ),
-            Heed(calls=self.calls, replies=replies),
+            Heed(
+                calls=self.calls,
+                replies=replies,
+                watch_files=WatchFiles(
+                    reading=self.reading, audience=Audience(metrics=self.metrics, heartbeat_s=15)
+                ),
+            ),
         )
 
     @asynccontextmanager

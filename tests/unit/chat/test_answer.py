@@ -26,6 +26,7 @@ from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.language_model import FakeLanguageModel
 from tests.fakes.metrics import FakeReplyMetrics
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory
+from tests.quotation import context_of
 
 OSMOSIS = "Osmosis moves water through a membrane."
 ASKS = "According to the document, what does osmosis move?"
@@ -147,6 +148,11 @@ class Answered:
 
     def __post_init__(self) -> None:
         self.telling = Telling(self.cite, time.monotonic)
+
+    @property
+    def rests_on(self) -> set[int]:
+        """The numbers of the sources that the answer cites."""
+        return self.telling.cited
 
     def cite(self, sources: Sequence[Source]) -> None:
         self.cited = list(sources)
@@ -338,13 +344,60 @@ class TestHits:
         assert OSMOSIS not in answered.prompt
 
 
+class TestCitations:
+    """An answer may carry marks; each is held against the passages that were sent."""
+
+    async def test_marks_that_point_nowhere_go(self) -> None:
+        model = FakeLanguageModel("Osmosis [1] moves", " water [", "3] and `a ", "[7]` [0][2].")
+        library = await Library(model=model).opened()
+        await library.add(OSMOSIS, "Osmosis is slow.")
+        answered = await library.ask(ASKS)
+        assert answered.text == "Osmosis [1] moves water and `a [7]`[2]."
+        assert answered.rests_on == {1, 2}
+
+    async def test_the_model_is_asked_for_them(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        assert "cite the passage by its number in brackets" in (await library.ask(ASKS)).prompt
+
+    async def test_not_the_small_one_whose_answers_are_guarded(self, strict: Library) -> None:
+        await strict.add(OSMOSIS)
+        assert "cite" not in context_of((await strict.ask(ASKS)).prompt).closing
+
+    async def test_without_documents_nothing_is_looked_at(self) -> None:
+        library = await Library(model=FakeLanguageModel("Osmosis [1] moves water [9].")).opened()
+        answered = await library.ask(SILENT)
+        assert (answered.text, answered.rests_on) == ("Osmosis [1] moves water [9].", set())
+
+    async def test_without_documents_nothing_stands_between_model_and_reader(self, library: Library) -> None:
+        upstreams = upstreams_of(library.model)
+        answer = Answer(
+            upstreams=upstreams,
+            knowledge=library.knowledge,
+            reading=FakeReading(library.database),
+            strict=False,
+            budget_s=1,
+            context=Budget(turns=1000),
+        )
+        telling = Telling(lambda sources: None, time.monotonic)
+        async with aclosing(await answer(a_question(SILENT), telling)) as pieces:
+            assert getattr(pieces, "ag_code", None) is Upstreams.stream.__code__
+
+    async def test_all_passages_are_sent_that_are_shown_as_sources(self, library: Library) -> None:
+        await library.add(*(f"Osmosis number {n} moves water. " + "And so on. " * 300 for n in range(5)))
+        answered = await library.ask(ASKS)
+        context = context_of(answered.prompt)
+        assert [passage.n for passage in context.passages] == [source.n for source in answered.cited]
+        assert all(passage.text.startswith("Osmosis number") for passage in context.passages)
+        assert len(answered.prompt) < 6000 + len(ASKS) + 3
+
+
 class TestStrict:
     async def test_lets_the_model_say_what_the_documents_say(self) -> None:
         strict = await Library(strict=True, model=FakeLanguageModel(OSMOSIS)).opened()
         await strict.add(OSMOSIS)
         answered = await strict.ask(ASKS)
         assert answered.text.startswith(OSMOSIS)
-        assert len(answered.cited) == 1
+        assert (len(answered.cited), answered.rests_on) == (1, {1})
         assert isinstance(strict.model, FakeLanguageModel)
         (prompt,) = strict.model.prompts
         assert (prompt.temperature, prompt.memory, prompt.user) == (0.0, 9, 1)
@@ -372,7 +425,7 @@ class TestWithoutAModel:
         await library.add(OSMOSIS)
         answered = await library.ask(ASKS, upstreams=upstreams_of())
         assert answered.text == f"“{OSMOSIS}” (notes.txt, page 1)"
-        assert len(answered.cited) == 1
+        assert (len(answered.cited), answered.rests_on) == (1, {1})
 
     async def test_what_they_do_not_answer_is_admitted(self) -> None:
         library = await Library().opened()

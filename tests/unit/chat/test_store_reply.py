@@ -1,7 +1,7 @@
 """What is in the database in the end is what readers are told in the end."""
 
 from application.chat.reply import ReplyState
-from domain.conversation import MessageState
+from domain.conversation import MessageState, Source
 from tests.unit.chat.room import Room, Worker, ended, heard, told, until
 
 
@@ -29,6 +29,18 @@ async def test_the_text_that_another_stored_is_told_as_the_one_that_counts(
     assert running.reply.text == "Hello, world."
     assert (last["status"], last["text"], last["interrupted"]) == ("complete", "Hello, ", True)
     assert room.message(running.reply.message).content == "Hello, "
+
+
+async def test_the_sources_that_an_answer_cites_are_kept_as_such(room: Room, worker: Worker) -> None:
+    room.answers.cites = [Source(n, "a.pdf", n, 0.5, "osmosis is") for n in (1, 2, 3)]
+    room.answers.tells = lambda telling: telling.cited.update({3, 1})
+    running = await worker.ask(await room.someone(), "What?")
+    (shown, *_) = told(await heard(running))
+    await ended(running)
+
+    kept = room.message(running.reply.message).sources or []
+    assert [one.pop("cited", None) for one in kept] == [True, None, True]
+    assert kept == shown["sources"]
 
 
 async def test_only_who_generated_a_reply_says_that_the_model_has_heard(room: Room, worker: Worker) -> None:

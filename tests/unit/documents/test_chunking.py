@@ -1,17 +1,52 @@
+import unicodedata
+from collections.abc import Iterable
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.documents.chunking import MOST, OVERLAP, Piece, count_words, pieces
-from application.ports.extraction import Page
+from application.documents import chunking
+from application.documents.chunking import MOST, OVERLAP, count_words
+from application.ports.extraction import Page, Piece
 
 WORDS = st.sampled_from(
-    ["sea", "Salt", "10,935", "water.", "deep?", "海洋", "很深。", "#", "-", "\n", "\n\n", "x" * 90]
+    [
+        *(
+            "sea",
+            "Salt",
+            "10,935",
+            "water.",
+            "deep?",
+            "海洋",
+            "很深。",
+            "#",
+            "-",
+            "1. ",
+            "\n",
+            "\n\n",
+            "\u2028",
+        ),
+        *(
+            "x" * 90,
+            "البحر",
+            "עמוק.",
+            "มหาสมุทรปกคลุมพื้นผิวโลก",
+            "바다는",
+            "समुद्र",
+            "👩🏽\u200d🔬",
+            "e\u0301" * 70,
+        ),
+    ]
 )
-PAGES = st.lists(st.lists(WORDS, max_size=400).map(" ".join), max_size=4).map(
+TEXTS = st.lists(WORDS, max_size=400).map(" ".join) | st.text(max_size=2000) | st.lists(WORDS).map("".join)
+PAGES = st.lists(TEXTS, max_size=4).map(
     lambda texts: [Page(number, text) for number, text in enumerate(texts, 1)]
 )
+
+
+def pieces(pages: Iterable[Page]) -> list[Piece]:
+    return list(chunking.pieces(pages))
 
 
 @given(PAGES)
@@ -93,4 +128,45 @@ def test_a_sentence_without_end_is_cut_into_equal_parts() -> None:
 
 
 def test_nothing_gives_nothing() -> None:
-    assert pieces([]) == pieces([Page(1, ""), Page(2, " \n ")]) == list[Piece]()
+    assert pieces([]) == pieces([Page(1, ""), Page(2, " \n ")]) == []
+
+
+def test_scripts_that_run_on_are_cut_by_syllables() -> None:
+    found = pieces([Page(None, "มหาสมุทรปกคลุมพื้นผิวโลก" * 60)])
+
+    assert len(found) > 3
+    assert all(count_words(piece.text) <= MOST and len(piece.text) < 500 for piece in found)
+
+
+@pytest.mark.parametrize(
+    "sign", ["e\u0301\u0323", "👩🏽\u200d🔬", "❤\ufe0f", "กำ\u0e49", "\u0928\u0940"], ids=ascii
+)
+def test_a_letter_is_not_cut_off_from_its_marks(sign: str) -> None:
+    found = pieces([Page(None, sign * 5000)])
+
+    assert len(found) > 1
+    for piece in found:
+        assert unicodedata.category(piece.text[0])[0] != "M"
+        assert piece.text[0] not in "\u200d\ufe0f"
+        assert not piece.text.endswith("\u200d")
+
+
+def test_marks_without_end_are_cut_all_the_same() -> None:
+    found = pieces([Page(None, "e" + "\u0301" * 50_000)])
+
+    assert all(len(piece.text) <= MOST * 60 for piece in found)
+    assert sum(len(piece.text) for piece in found) >= 50_001
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        *("." * 200_000 + "x", '."' * 100_000 + "x", "? !" * 20_000, ". " * 20_000, "a\n" * 20_000),
+        *("#" * 200_000, "page " + "1" * 200_000 + "x", "1. " * 20_000, "1." + " " * 200_000 + "x"),
+        *("(" * 200_000, "page 1" + " " * 200_000 + "x", "e.g. " * 20_000, "。" * 200_000 + "x"),
+    ],
+    ids=lambda evil: evil[:6],
+)
+def test_no_text_takes_forever(evil: str) -> None:
+    """A pattern that looks twice at every row of signs would need hours for these."""
+    assert pieces([Page(None, evil)])

@@ -58,6 +58,16 @@ def test_where_nearness_is_unknown_the_words_decide() -> None:
     assert not evidence("How much does a ticket to the test match cost?", [unknown])
 
 
+def test_in_a_script_without_blanks_half_of_the_pairs_are_enough() -> None:
+    text = "移栽树苗时常常剪去一部分枝叶，目的就是减少蒸腾。土壤要保持湿润。"
+    unknown = Hit(filename="a.txt", page=None, text=text, score=None)
+
+    (found,) = evidence("移栽树苗时为什么要剪掉枝叶？", [unknown])
+
+    assert found.line.text.startswith("移栽树苗")
+    assert evidence("苹果树什么时候开花？", [unknown]) == []
+
+
 def test_a_line_that_leans_on_the_one_before_is_quoted_with_it() -> None:
     assert [line.quote.count(".") for line in lines(GRADES)] == [1, 2, 1, 1]
 

@@ -33,8 +33,11 @@ class Talk:
             self.closed = True
 
 
-async def released(talk: Talk, question: str, hits: Sequence[Hit]) -> list[str]:
-    async with aclosing(grounded(talk.stream(), question, hits)) as pieces:
+async def released(
+    talk: Talk, question: str, hits: Sequence[Hit], cited: set[int] | None = None
+) -> list[str]:
+    cited = set() if cited is None else cited
+    async with aclosing(grounded(talk.stream(), question, hits, cited.update)) as pieces:
         return [piece async for piece in pieces]
 
 
@@ -102,7 +105,7 @@ async def test_what_one_line_bears_out_is_released(question: str, said: str) -> 
 async def test_anything_else_is_replaced_by_the_documents_own_words(question: str, said: str) -> None:
     hits = [hit(question, text) for text in (TRENCH, GRADES, NETWORK)]
 
-    assert "".join(await released(Talk(said), question, hits)) == extractive_answer(question, hits)
+    assert "".join(await released(Talk(said), question, hits)) == extractive_answer(question, hits).text
 
 
 @pytest.mark.parametrize("question", ["Who teaches the course?", "How heavy is the Challenger Deep?"])
@@ -142,7 +145,7 @@ async def test_whole_sentences_leave_as_soon_as_they_are_over() -> None:
     talk = Talk(
         f"Sure! The answer is: {first[:1].lower()}{first[1:]} The group presentation counts for 25 percent. "
     )
-    pieces = grounded(talk.stream(), question, [hit(question, GRADES)])
+    pieces = grounded(talk.stream(), question, [hit(question, GRADES)], lambda _: None)
 
     assert await anext(pieces) == first
     assert not talk.closed
@@ -170,11 +173,12 @@ async def test_the_marks_of_the_model_are_dropped() -> None:
 async def test_a_model_that_finds_nothing_is_believed_where_the_evidence_is_weak() -> None:
     hits = [hit("", "The written exam counts for 40 percent.", near=0.5)]
 
+    cited: set[int] = set()
     said = await released(
-        Talk("The documents do not answer this question."), "How much is the exam worth?", hits
+        Talk("The documents do not answer this question."), "How much is the exam worth?", hits, cited
     )
 
-    assert said == [NOT_ANSWERED]
+    assert (said, cited) == ([NOT_ANSWERED], set())
 
 
 @pytest.mark.parametrize("said", ["", "The written test counts for 40 percent of the grade. Then"])
@@ -199,7 +203,7 @@ async def test_the_source_is_closed_also_when_nobody_listens() -> None:
 
 
 async def released_nothing(source: AsyncGenerator[str]) -> None:
-    async with aclosing(grounded(source, "Who teaches?", [])) as pieces:
+    async with aclosing(grounded(source, "Who teaches?", [], lambda _: None)) as pieces:
         assert [piece async for piece in pieces] == [NOT_ANSWERED]
 
 
@@ -229,3 +233,17 @@ async def test_the_cut_of_the_stream_changes_nothing(said: str, size: int) -> No
     assert "".join(await released(Talk(said, size), question, hits)) == whole
     assert "19" not in whole
     assert set(re.findall(r"\d+", whole)) <= set(re.findall(r"\d+", GRADES)) | {"1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "marks"),
+    [
+        ("The written test counts for 40 percent of the grade.", {2}),
+        ("The written test counts for 99 percent of the grade.", {2}),  # quoted instead
+        ("", {2}),
+    ],
+)
+async def test_the_passages_are_known_that_bear_an_answer_out(said: str, marks: set[int]) -> None:
+    question, cited = "How much does the written test count?", set[int]()
+    await released(Talk(said), question, [hit(question, TRENCH), hit(question, GRADES)], cited)
+    assert cited == marks

@@ -1,11 +1,12 @@
+import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from application.documents.gate import answering
-from application.documents.own_index import OwnIndex
+from application.documents.own_index import PORTION, READING, OwnIndex
 from application.ports.knowledge import Erased
 from domain.document import BadFile, FileId, FileKind, StoredFile
 from domain.user import UserId
@@ -141,7 +142,43 @@ async def test_it_can_be_asked() -> None:
     await World().index.check()
 
 
-async def test_nothing_is_in_it_that_we_have_no_row_for() -> None:
+class TestHowFarItIs:
+    async def test_is_told_from_the_first_page_to_the_last_passage(self) -> None:
+        world = World()
+        file = await world.file("notes.pdf", *[f"{GRADES} {TRENCH}"] * 20)
+        heard: list[float] = []
+        await world.index.index(file, lambda done, total: heard.append(done / total))
+
+        assert heard == sorted(heard)
+        assert heard[0] < READING / 100
+        assert READING / 100 in heard  # all is read, nothing is embedded
+        assert len([part for part in heard if part > READING / 100]) > 1  # portion by portion
+        assert heard[-1] == 1
+
+    async def test_who_is_cancelled_embeds_no_further(self) -> None:
+        world = World()
+        file = await world.file("notes.pdf", *[f"{GRADES} {TRENCH}"] * 100)
+        embedder = world.index.embedder
+        assert isinstance(embedder, FakeEmbedder)
+
+        def stop(done: int, total: int) -> None:
+            if embedder.texts:
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await world.index.index(file, stop)
+        assert embedder.texts == PORTION
+        assert await world.found("written test") == []
+
+
+async def test_a_document_may_have_only_so_many_passages() -> None:
     world = World()
-    await world.indexed("house.txt", TRENCH, owner=None)
-    assert list(await world.index.public_names()) == []
+    world.index = replace(world.index, most_passages=2)
+    await world.indexed("short.pdf", GRADES, TRENCH)
+    file = await world.file("long.pdf", GRADES, TRENCH, NETWORK)
+
+    with pytest.raises(BadFile) as caught:
+        await world.index.index(file)
+
+    assert caught.value.msg == "Document has too much text (max 2 passages)"
+    assert "long.pdf" not in {name for name, _ in await world.found("network grade trench")}

@@ -1,77 +1,32 @@
 import asyncio
 import hashlib
-from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
+from typing_extensions import override
 
-from application.documents.upload_file import NAME_TRIES, Incoming, Uploaded, UploadFile
+from application.documents.keep_file import NAME_TRIES
+from application.documents.scan import Scan
 from application.ports.blobs import BlobStoreUnavailable
+from application.ports.scanner import FileInfected, Scanner
 from domain.conversation import SessionNotFound, Speaker
-from domain.document import BadFile, FileKind, FileTooLarge, FileTypeNotAllowed, IndexState, NameTaken
+from domain.document import (
+    BadFile,
+    FileKind,
+    FileTooLarge,
+    FileTypeNotAllowed,
+    IndexState,
+    NameTaken,
+    Quota,
+    QuotaExceeded,
+)
 from domain.errors import DomainError, Invalid, InvalidField, MissingField, StorageUnavailable
-from domain.user import UserId
-from tests.builders import a_stored_session, a_user
-from tests.fakes.blobs import FakeBlobs
-from tests.fakes.clock import FakeClock
-from tests.fakes.extraction import FakeExtractor
-from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
-from tests.fakes.wakeup import FakeWakeup
+from tests.fakes.persistence import FakeWorkFactory
+from tests.images import a_bomb
+from tests.unit.documents.desk import ANN, BEN, TEXT, Desk, account
 
-ANN, BEN = UserId(1), UserId(2)
-TEXT = b"Osmosis moves water."
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
-
-
-@dataclass(eq=False)
-class Desk:
-    folder: Path
-    index_wait_s: float = 0.0
-    clock: FakeClock = field(default_factory=FakeClock)
-    database: FakeDatabase = field(default_factory=FakeDatabase)
-    blobs: FakeBlobs = field(default_factory=FakeBlobs)
-    wakeup: FakeWakeup = field(default_factory=FakeWakeup)
-
-    async def opened(self) -> "Desk":
-        """With Ann and Ben, and a session of Ann's: number 1."""
-        async with FakeWorkFactory(self.database)() as w:
-            for email in ("ann@example.org", "ben@example.org"):
-                w.users.add(a_user(email))
-            await w.flush()
-            await a_stored_session(w, ANN)
-            await w.commit()
-        return self
-
-    async def upload(
-        self, name: str = "notes.txt", content: bytes = TEXT, session: str | None = None, user: UserId = ANN
-    ) -> Uploaded:
-        path = self.folder / uuid4().hex
-        await asyncio.to_thread(path.write_bytes, content)
-        return await self.upload_file(user, Incoming(name, path, len(content)), session)
-
-    @property
-    def upload_file(self) -> UploadFile:
-        return UploadFile(
-            work=FakeWorkFactory(self.database),
-            reading=FakeReading(self.database),
-            blobs=self.blobs,
-            extractor=FakeExtractor(max_pages=3),
-            wakeup=self.wakeup,
-            clock=self.clock,
-            max_mb={FileKind.DOCUMENT: 1, FileKind.IMAGE: 1, FileKind.AUDIO: 1},
-            index_wait_s=self.index_wait_s,
-        )
-
-    @property
-    def tables(self) -> Tables:
-        return self.database.tables
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> Desk:
-    return await Desk(tmp_path).opened()
 
 
 class TestDocument:
@@ -179,6 +134,7 @@ class TestRefusals:
             ("a.jpg", PNG, "0", BadFile, "File content does not match its type"),
             ("a.mp3", b"\xff\xf0", "0", BadFile, "File content does not match its type"),
             ("a.m4a", b"ftyp", "0", BadFile, "File content does not match its type"),
+            ("a.png", a_bomb(20_000, 5_001), "0", BadFile, r"too many pixels \(max 100 megapixels\)"),
             ("a.txt", b"\x00\xff", "0", BadFile, "File content does not match its type"),
             ("a.txt", b" \n", "0", BadFile, "Document cannot be read"),
             ("a.pdf", b"1\x0c2\x0c3\x0c4", "0", BadFile, r"Document has too many pages \(max 3\)"),
@@ -214,6 +170,66 @@ class TestRefusals:
         with pytest.raises(StorageUnavailable):
             await desk.upload()
         assert list(desk.blobs.kept.values()) == [TEXT]
+
+
+class Suspicious(Scanner):
+    """Finds something in everything."""
+
+    def __init__(self) -> None:
+        self.seen = list[bytes]()
+
+    @override
+    async def scan(self, file: Path) -> None:
+        self.seen.append(await asyncio.to_thread(file.read_bytes))
+        raise FileInfected
+
+
+class TestScanning:
+    async def test_comes_before_anybody_else_looks_into_a_file(self, tmp_path: Path) -> None:
+        desk = await Desk(tmp_path, scan=Scan(scanner=(scanner := Suspicious()))).opened()
+        for name in ("a.txt", "a.png", "a.mp3"):
+            with pytest.raises(FileInfected):
+                await desk.upload(name, b"EICAR")
+        assert scanner.seen == [b"EICAR"] * 3
+        assert nothing_was_made(desk)
+
+    async def test_is_not_bothered_with_what_is_refused_anyway(self, tmp_path: Path) -> None:
+        desk = await Desk(tmp_path, scan=Scan(scanner=(scanner := Suspicious()))).opened()
+        for name, content in (("a.exe", b"x"), ("a.txt", b""), ("a.txt", b"x" * 1_048_577)):
+            with pytest.raises(DomainError):
+                await desk.upload(name, content)
+        assert scanner.seen == []
+
+
+class TestQuota:
+    async def test_of_files_is_not_exceeded(self, tmp_path: Path) -> None:
+        desk = await Desk(tmp_path, quota=Quota(files=2, mb=10)).opened()
+        first, _ = await desk.upload(), await desk.upload()
+        with pytest.raises(QuotaExceeded, match=r"too many files \(max 2\)"):
+            await desk.upload()
+        await desk.upload(user=BEN)
+        assert len(desk.blobs.kept) == 3
+        await desk.delete_file(account(ANN), first.file.id)
+        await desk.upload()
+
+    async def test_of_bytes_is_not_exceeded(self, tmp_path: Path) -> None:
+        desk = await Desk(tmp_path, quota=Quota(files=10, mb=1)).opened()
+        half = b"x" * (512 * 1024)
+        await desk.upload(content=half)
+        await desk.upload(content=half)
+        with pytest.raises(QuotaExceeded, match=r"too large \(max 1 MB\)"):
+            await desk.upload(content=b"x")
+
+    async def test_comes_after_all_other_refusals(self, tmp_path: Path) -> None:
+        desk = await Desk(tmp_path, quota=Quota(files=0, mb=1)).opened()
+        with pytest.raises(SessionNotFound):
+            await desk.upload(session="999")
+
+    async def test_holds_for_uploads_in_the_same_moment(self, tmp_path: Path) -> None:
+        desk = await Desk(tmp_path, quota=Quota(files=3, mb=1)).opened()
+        outcomes = await asyncio.gather(*(desk.upload() for _ in range(8)), return_exceptions=True)
+        assert sum(isinstance(outcome, QuotaExceeded) for outcome in outcomes) == 5
+        assert len(desk.tables.files) == len(desk.blobs.kept) == len(desk.tables.messages) == 3
 
 
 class TestWaitingForTheIndex:

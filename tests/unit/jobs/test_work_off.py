@@ -8,7 +8,7 @@ import pytest
 
 from application.jobs.work_off import LEASE, WorkOff
 from domain.document import BadFile
-from domain.job import MAX_ATTEMPTS, JobKind, JobState
+from domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeJobMetrics
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory, JobRow
@@ -19,7 +19,7 @@ from tests.fakes.wakeup import FakeWakeup
 class Shop:
     """A queue and workers who do what `do` says."""
 
-    do: Callable[[dict[str, object], bool], Awaitable[None]] | None = None
+    do: Callable[[Job], Awaitable[None]] | None = None
     done: list[tuple[dict[str, object], bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -30,10 +30,10 @@ class Shop:
         self.metrics = FakeJobMetrics()
 
     def worker(self, name: str = "w1", renew_s: float = 10) -> WorkOff:
-        async def do(payload: dict[str, object], last_try: bool) -> None:
-            self.done.append((payload, last_try))
+        async def do(job: Job) -> None:
+            self.done.append((job.payload, job.is_last_try))
             if self.do is not None:
-                await self.do(payload, last_try)
+                await self.do(job)
 
         return WorkOff(
             queue=self.queue,
@@ -90,7 +90,7 @@ class TestOne:
 
     @pytest.mark.parametrize("error", [BadFile(), KeyError("a bug")])
     async def test_a_failed_job_is_tried_again_later_and_later(self, shop: Shop, error: Exception) -> None:
-        async def fail(payload: dict[str, object], last_try: bool) -> None:
+        async def fail(job: Job) -> None:
             raise error
 
         shop.do = fail
@@ -105,7 +105,7 @@ class TestOne:
             shop.clock.pass_(timedelta(seconds=1))
 
     async def test_the_last_try_knows_it_and_fails_for_good(self, shop: Shop) -> None:
-        async def fail(payload: dict[str, object], last_try: bool) -> None:
+        async def fail(job: Job) -> None:
             raise BadFile
 
         shop.do = fail
@@ -145,7 +145,7 @@ class TestOne:
         async def give_up(payload: dict[str, object]) -> None:
             told.append(payload)
 
-        async def stumble(payload: dict[str, object], last_try: bool) -> None:
+        async def stumble(job: Job) -> None:
             raise MemoryError
 
         object.__setattr__(worker, "giving_up", {shop.row.kind: give_up})
@@ -168,7 +168,7 @@ class TestLease:
     async def test_is_kept_while_the_work_lasts(self, shop: Shop) -> None:
         free = asyncio.Event()
 
-        async def last(payload: dict[str, object], last_try: bool) -> None:
+        async def last(job: Job) -> None:
             await free.wait()
 
         shop.do = last
@@ -186,7 +186,7 @@ class TestLease:
     async def test_that_is_lost_ends_the_work_and_settles_nothing(self, shop: Shop) -> None:
         cancelled = asyncio.Event()
 
-        async def last(payload: dict[str, object], last_try: bool) -> None:
+        async def last(job: Job) -> None:
             try:
                 await asyncio.Event().wait()
             finally:
@@ -201,12 +201,26 @@ class TestLease:
         assert await doing
         assert cancelled.is_set()
         assert taken is not None
-        assert (shop.row.state, shop.row.owner) == (JobState.RUNNING, "w2")
+        assert (shop.row.state, shop.row.holder) == (JobState.RUNNING, "w2")
+
+    async def test_of_a_cancelled_job_is_given_back_as_soon_as_the_work_has_ended(self, shop: Shop) -> None:
+        async def last(job: Job) -> None:
+            await asyncio.Event().wait()
+
+        shop.do = last
+        await shop.add(n=1)
+        doing = asyncio.create_task(shop.worker(renew_s=0.02).one())
+        await until(lambda: shop.done)
+        async with FakeWorkFactory(shop.database)() as w:
+            assert not await w.jobs.cancel(shop.row.dedup_key, shop.clock.now())
+            await w.commit()
+        assert await doing
+        assert (shop.row.state, shop.row.lease_until) == (JobState.CANCELLED, None)
 
     async def test_survives_an_outage_between_two_renewals(self, shop: Shop) -> None:
         free = asyncio.Event()
 
-        async def last(payload: dict[str, object], last_try: bool) -> None:
+        async def last(job: Job) -> None:
             await free.wait()
 
         shop.do = last
@@ -223,7 +237,7 @@ class TestLease:
         assert shop.row.state is JobState.DONE
 
     async def test_of_a_worker_that_is_stopped_lapses(self, shop: Shop) -> None:
-        async def last(payload: dict[str, object], last_try: bool) -> None:
+        async def last(job: Job) -> None:
             await asyncio.Event().wait()
 
         shop.do = last
@@ -256,7 +270,7 @@ class TestForever:
             await until(lambda: shop.done)
 
     async def test_two_share_the_work(self, shop: Shop) -> None:
-        async def take_a_while(payload: dict[str, object], last_try: bool) -> None:
+        async def take_a_while(job: Job) -> None:
             await asyncio.sleep(0.005)
 
         shop.do = take_a_while

@@ -13,7 +13,7 @@ from application.jobs.work_off import LEASE, WorkOff
 from application.personal_data.erase_account import EraseAccount
 from application.ports.personal_data import Departed, PersonalStore, StillThere
 from domain.errors import DomainError, StorageUnavailable
-from domain.job import JobKind, JobState
+from domain.job import Job, JobKind, JobState
 from domain.tutor_request import RequestStatus, TutorRequest
 from domain.user import User, UserId
 from tests.builders import a_file, a_stored_session, a_user, an_open_reply
@@ -108,9 +108,9 @@ class Cellar:
     async def one(self) -> bool:
         """A worker takes what is due."""
 
-        async def erase(payload: dict[str, object], last_try: bool) -> None:
-            assert not last_try
-            await self.erase(payload)
+        async def erase(job: Job) -> None:
+            assert not job.is_last_try
+            await self.erase(job.payload)
 
         worker = WorkOff(
             queue=self.queue,

@@ -30,7 +30,7 @@ from tests.fakes.clock import START, FakeClock
 from tests.fakes.codes import FakeCodes
 from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.login_sessions import FakeLoginSessions
-from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory
+from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeReading, FakeWorkFactory
 from tests.fakes.pictures import FakePictures
 from tests.fakes.replies import FakeCluster, FakeReplyLogs
 from tests.fakes.throttle import FakeThrottle
@@ -54,7 +54,14 @@ class Study:
         self.exports = KeptExports(work=self.work, blobs=self.blobs, clock=self.clock)
 
     def files_known_to(self, knowledge: Knowledge) -> PersonalFiles:
-        erase_file = EraseFile(work=self.work, knowledge=knowledge, blobs=self.blobs, clock=self.clock)
+        erase_file = EraseFile(
+            work=self.work,
+            reading=FakeReading(self.database),
+            knowledge=knowledge,
+            blobs=self.blobs,
+            logs=FakeReplyLogs(),
+            clock=self.clock,
+        )
         return PersonalFiles(work=self.work, blobs=self.blobs, erase_file=erase_file)
 
     async def file(

@@ -1,5 +1,6 @@
 """Asking, and following the answers."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from application.chat.ask import Asked
 from application.chat.ask_once import AskOnce, acceptable_key
 from application.chat.audience import Audience
 from application.chat.edit import Edited, EditQuestion
-from application.chat.feed import Reader
+from application.chat.feed import Feed, Reader
 from application.chat.follow import FollowReply, NothingLeft, Place
 from application.chat.open_ticket import OpenTicket, reply_scope
 from application.chat.regenerate import Regenerate
@@ -120,7 +121,7 @@ class Streaming:
             if feed.times is not None:
                 ours, upstream = (round(seconds * 1000, 1) for seconds in feed.times)
                 headers["Server-Timing"] = f"ours;dur={ours}, llm;dur={upstream}"
-            return EventStream(seat, stack.pop_all(), headers, self.audience.metrics)
+            return EventStream(seat, stack.pop_all(), headers, partial(self._relayed, feed))
         raise AssertionError("unreachable")
 
     async def whole(
@@ -160,6 +161,9 @@ class Streaming:
         seat = stack.enter_context(self.audience.seat(place.feed, place.after))
         await stack.enter_async_context(watched(receive, seat))
         return seat
+
+    def _relayed(self, feed: Feed) -> None:
+        self.audience.metrics.relayed(time.monotonic() - feed.said_at)
 
     async def _begun(self, seat: Reader) -> None:
         await seat.begun(self.times.hold_s)

@@ -8,14 +8,15 @@ from litestar import Controller, Request, get, post
 from litestar.datastructures import State
 
 from application.accounts.authenticate import Caller
-from application.documents.upload_file import Incoming, UploadFile
+from application.documents.check_incoming import Incoming
+from application.documents.upload_file import UploadFile
 from application.ports.persistence import Reading
 from domain.document import IndexState
 from domain.errors import MissingField
 from entrypoints.http.bodies import form_of, paging
 from entrypoints.http.documentation import FILE, ID, Moment, errors, file_body, operation, paged
 from entrypoints.http.policy import USER
-from entrypoints.http.wire import iso
+from entrypoints.http.wire import file_url, iso
 
 FILES_CAP = 1000
 
@@ -118,7 +119,7 @@ class DocumentsController(Controller):
                 session_id=line.session_id,
                 size=line.size,
                 rag_status=line.rag_status,
-                file_url=f"/api/files/{line.file_id}",
+                file_url=file_url(line.file_id),
             )
             for line in listed.items
         ]

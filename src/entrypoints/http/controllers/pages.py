@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from application.ports.pictures import Pictures
 from domain.errors import NotFound
 from entrypoints.http.policy import PUBLIC
+from entrypoints.http.ranges import names
 
 ASSETS = Path(__file__).parents[1] / "assets"
 SHIPPED_PICTURES = ASSETS / "avatars"
@@ -91,8 +92,7 @@ def _read(folder: Path, name: str) -> tuple[bytes, str]:
 def _unless_known(request: Request[Any, Any, State], content: bytes, kind: str) -> Response[bytes]:
     """304 for a browser that has this very content already."""
     tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
     headers = {**ASKED_AGAIN, "ETag": tag}
-    if known & {tag, "*"}:
+    if names(request.headers.get("if-none-match", ""), tag):
         return Response(b"", status_code=304, headers=headers, media_type=kind)
     return Response(content, headers=headers, media_type=kind)

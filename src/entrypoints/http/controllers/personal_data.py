@@ -102,4 +102,5 @@ def _state(export: Export) -> ExportState:
 
 def _file(export: Export, pieces: AsyncGenerator[bytes]) -> FileStream:
     name = f"virtual-tutor-{export.created_at:%Y-%m-%d}.zip"
-    return FileStream(pieces, export.size or 0, "application/zip", name)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    return FileStream(pieces, export.size or 0, "application/zip", headers)

@@ -41,7 +41,7 @@ from entrypoints.http.documentation import (
     path_number,
 )
 from entrypoints.http.policy import USER
-from entrypoints.http.wire import Said, iso
+from entrypoints.http.wire import Said, file_url, iso
 
 TITLE = optional_text(f"Cut to {TITLE_MAX} characters.", "Untitled")
 FAVORITE = Schema(type=[OpenAPIType.BOOLEAN, OpenAPIType.NULL], default=True)
@@ -65,7 +65,8 @@ class SessionItem(msgspec.Struct):
 
 
 class MessageItem(msgspec.Struct, omit_defaults=True):
-    """A message. `interrupted` marks an answer that was cut short; `sources` the passages it rests on."""
+    """A message. `file_url` is where the file it brought can be fetched; `interrupted` marks an answer that
+    was cut short; `sources` the passages it rests on."""
 
     role: Speaker = msgspec.field()
     content: str | None = msgspec.field()
@@ -74,6 +75,7 @@ class MessageItem(msgspec.Struct, omit_defaults=True):
     file_path: str | None = msgspec.field()
     id: int = msgspec.field()
     file_id: int | None = None
+    file_url: str | None = None
     interrupted: bool = False
     sources: list[dict[str, Any]] | None = None
 
@@ -302,6 +304,7 @@ def _fields(line: MessageLine) -> dict[str, Any]:
         "file_path": line.file_path,
         "id": line.id,
         "file_id": line.file_id,
+        "file_url": None if line.file_id is None else file_url(line.file_id),
         "interrupted": line.interrupted,
         "sources": line.sources,
     }

@@ -1,6 +1,7 @@
 // The conversation as it is shown.
 import { rendered } from "./markdown.js";
-import { sourcesList } from "./sources.js";
+import { linkMarks } from "./marks.js";
+import { showSource, sourcesList } from "./sources.js";
 
 const messages = document.getElementById("messages");
 const NEAR_PX = 120;
@@ -44,7 +45,11 @@ export class ShownMessage {
   }
 
   cite(sources) {
-    whileAtEnd(() => this.article.append(sourcesList(sources)));
+    const box = sourcesList(sources);
+    const numbers = new Set(sources.map(({ n }) => n));
+    this.link = () => linkMarks(this.body, (n) => numbers.has(n), (n) => showSource(box, n));
+    this.link();
+    whileAtEnd(() => this.article.append(box));
   }
 
   markInterrupted() {
@@ -62,6 +67,7 @@ export class ShownMessage {
   #draw() {
     if (this.isAnswer) this.body.replaceChildren(rendered(this.raw));
     else this.body.textContent = this.raw;
+    this.link?.();
   }
 }
 

@@ -10,6 +10,11 @@ export function sourcesList(sources) {
   return box;
 }
 
+export function showSource(box, n) {
+  box.open = true;
+  box.querySelector(`li[value="${n}"]`)?.scrollIntoView({ block: "nearest" });
+}
+
 function source({ n, filename, page, snippet }) {
   const item = document.createElement("li");
   const name = document.createElement("cite");

@@ -38,15 +38,20 @@ function mayPass({ status }, message) {
 }
 
 async function* events(body) {
+  for await (const frame of frames(body)) {
+    const [, id, data] = /^id: (.+)\ndata: (.+)$/.exec(frame) ?? []; // else it is a heartbeat
+    if (id) yield [id, JSON.parse(data)];
+  }
+}
+
+// The frames of a stream of events, whole; it ends where the line breaks, too.
+export async function* frames(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = ""; ; ) {
-    const { value, done } = await reader.read().catch(() => ({ done: true })); // a line may break
+    const { value, done } = await reader.read().catch(() => ({ done: true }));
     if (done) return;
-    const frames = (text + value).split("\n\n");
-    text = frames.pop(); // the network may tear a frame
-    for (const frame of frames) {
-      const [, id, data] = /^id: (.+)\ndata: (.+)$/.exec(frame) ?? []; // else it is a heartbeat
-      if (id) yield [id, JSON.parse(data)];
-    }
+    const whole = (text + value).split("\n\n");
+    text = whole.pop(); // the network may tear a frame
+    yield* whole;
   }
 }

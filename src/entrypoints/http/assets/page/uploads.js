@@ -1,11 +1,14 @@
-// Uploading a document, and waiting until answers can rest on it.
-import { get, upload } from "./api.js";
+// Uploading documents, waiting until answers can rest on them, and deleting them.
+import { post, send, upload } from "./api.js";
+import { outcome } from "./files.js";
 
 const [input, list] = ["file", "uploads"].map((id) => document.getElementById(id));
-const LOOK_MS = 1000;
-const OUTCOMES = {
-  indexed: "Ready: ask about it.",
-  failed: "It was stored, but could not be read, so answers cannot rest on it.",
+const WORDS = {
+  waiting: ({ error }) => (error ? `${error}. It will be tried again.` : "Waiting for its turn …"),
+  indexing: () => "Reading the document …",
+  indexed: () => "Ready: ask about it.",
+  failed: ({ error }) => `It was stored, but answers cannot rest on it. ${error ?? ""}`,
+  deleted: () => "It was deleted.",
 };
 
 let leaving = new AbortController(); // of whoever is logged in
@@ -31,55 +34,101 @@ export function forgetFinishedUploads() {
 }
 
 async function bring(file, chat) {
-  const { item, bar, say } = entry(file.name);
+  const entry = new Entry(file.name);
   const { id: session, opened } = chat;
   const { signal } = leaving;
-  const progress = (part) => {
-    bar.value = part;
-    if (part === 1) say("Reading the document …");
-  };
   try {
-    say("Uploading …");
-    const done = await upload("/chat/upload", { file, session_id: session }, progress, signal);
+    entry.say("Uploading …");
+    const done = await upload("/chat/upload", { file, session_id: session }, (part) => entry.sent(part), signal);
     chat.uploaded(done, opened);
-    say("Reading the document …");
-    bar.removeAttribute("value"); // nobody knows how long
-    say(OUTCOMES[await outcome(done, item, signal)] ?? "");
+    entry.keep(done.file_id);
+    const told = (event) => entry.told(event);
+    told(done.rag_status === "indexed" ? { status: "indexed" } : { status: "indexing" });
+    if (done.rag_status !== "indexed") told(await outcome(done.file_id, told, signal));
   } catch (refused) {
-    item.classList.add("failed");
-    say(refused.message);
+    entry.failed(refused.message);
   }
-  bar.remove();
-  item.classList.add("finished");
+  entry.finish();
 }
 
-async function outcome({ file_id: id, rag_status: status }, item, signal) {
-  while (status === "pending" && item.isConnected) {
-    await new Promise((later) => setTimeout(later, LOOK_MS));
-    const { files } = await get("/user_files?limit=100", { signal });
-    status = files.find(({ file_id: each }) => each === id)?.rag_status; // none: it was deleted
-  }
-  return status;
-}
+// An upload in the list: how far it is, and what can be done about it.
+class Entry {
+  #item = document.createElement("li");
+  #bar = document.createElement("progress");
+  #words = document.createElement("span");
+  #stop;
+  #name;
 
-function entry(name) {
-  const [item, label, bar, words, close] = ["li", "span", "progress", "span", "button"].map((kind) =>
-    document.createElement(kind),
-  );
-  label.textContent = name;
-  bar.setAttribute("aria-label", `Upload of ${name}`);
-  bar.max = 1;
-  bar.value = 0;
-  words.setAttribute("role", "status");
-  close.type = "button";
-  close.className = "quiet";
-  close.textContent = "×";
-  close.setAttribute("aria-label", `Forget the message about ${name}`);
-  close.onclick = () => {
-    item.remove();
+  constructor(name) {
+    const label = document.createElement("span");
+    this.#name = name;
+    label.textContent = name;
+    this.#bar.setAttribute("aria-label", `Upload of ${name}`);
+    this.#bar.max = 1;
+    this.#bar.value = 0;
+    this.#words.setAttribute("role", "status");
+    this.#item.append(label, this.#bar, this.#words);
+    this.#button("×", `Forget the message about ${name}`, () => this.#forget());
+    list.append(this.#item);
+  }
+
+  say(text) {
+    if (this.#words.textContent !== text) this.#words.textContent = text;
+  }
+
+  sent(part) {
+    this.#bar.value = part;
+    if (part === 1) this.say("Reading the document …");
+  }
+
+  // It is stored under this number.
+  keep(id) {
+    this.#stop = this.#button("Stop", `Stop reading ${this.#name}`, () => post(`/files/${id}/cancel`));
+    this.#button("Delete", `Delete ${this.#name}`, async () => {
+      if (!confirm(`Delete ${this.#name}? Answers cannot rest on it any more.`)) return;
+      await send("DELETE", `/files/${id}`);
+      this.#forget();
+    });
+  }
+
+  told(event) {
+    this.say(WORDS[event.status](event));
+    if (event.progress) this.#bar.value = event.progress / 100;
+    else this.#bar.removeAttribute("value"); // nobody knows how long
+    if (event.status === "failed") this.#item.classList.add("failed");
+  }
+
+  failed(why) {
+    this.#item.classList.add("failed");
+    this.say(why);
+  }
+
+  finish() {
+    this.#bar.remove();
+    this.#stop?.remove();
+    this.#item.classList.add("finished");
+  }
+
+  #forget() {
+    this.#item.remove();
     input.focus();
-  };
-  item.append(label, bar, words, close);
-  list.append(item);
-  return { item, bar, say: (text) => (words.textContent = text) };
+  }
+
+  // Before the last one, which stays at the end.
+  #button(text, label, act) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet";
+    button.textContent = text;
+    button.setAttribute("aria-label", label);
+    button.onclick = async () => {
+      try {
+        await act();
+      } catch (refused) {
+        this.say(refused.message);
+      }
+    };
+    this.#item.insertBefore(button, this.#item.querySelector("button:last-of-type"));
+    return button;
+  }
 }

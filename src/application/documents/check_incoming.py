@@ -1,0 +1,69 @@
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from application.documents.pixels import MAX_PIXELS, TOO_MANY_PIXELS, pixels
+from application.documents.scan import Scan
+from application.documents.sniff import HEAD, check_media
+from application.ports.extraction import Extractor
+from domain.document import (
+    MB,
+    BadFile,
+    FileKind,
+    FileTooLarge,
+    clean_filename,
+    kind_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A file as it arrived, on this machine's disk."""
+
+    name: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that may be kept, under its cleaned name."""
+
+    name: str
+    kind: FileKind
+    extension: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckIncoming:
+    """Name, extension, size and content of a file, in this order, before anything is made of it."""
+
+    scan: Scan
+    extractor: Extractor
+    max_mb: Mapping[FileKind, int]
+
+    async def __call__(self, incoming: Incoming, *kinds: FileKind) -> Checked:
+        """`kinds` are the ones that are welcome; all of them where none is named. Raises Invalid,
+        FileTypeNotAllowed, BadFile, FileTooLarge, FileInfected, ScannerUnavailable."""
+        name = clean_filename(incoming.name)
+        kind, extension = kind_of(name, *kinds)
+        if incoming.size == 0:
+            raise BadFile("File is empty")
+        if incoming.size > self.max_mb[kind] * MB:
+            raise FileTooLarge(f"File too large. Maximum size for {kind} files is {self.max_mb[kind]} MB")
+        await self.scan(incoming.path)
+        if kind is FileKind.DOCUMENT:
+            await self.extractor.check(incoming.path, extension)
+        else:
+            await asyncio.to_thread(_check_media, incoming.path, kind, extension)
+        return Checked(name, kind, extension, incoming.path, incoming.size)
+
+
+def _check_media(path: Path, kind: FileKind, extension: str) -> None:
+    with path.open("rb") as file:
+        check_media(file.read(HEAD), extension)
+        if kind is FileKind.IMAGE and pixels(file) > MAX_PIXELS:
+            raise BadFile(TOO_MANY_PIXELS)

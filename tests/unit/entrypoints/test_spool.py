@@ -1,0 +1,30 @@
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from entrypoints.http import spool
+
+
+def test_a_file_vanishes_when_it_is_closed() -> None:
+    with spool.new_file() as file:
+        file.write(b"half")
+        path = Path(file.name)
+        assert path.is_file()
+    assert not path.exists()
+
+
+def test_only_what_is_forgotten_is_dropped() -> None:
+    forgotten, recent = (Path(tempfile.mkstemp(prefix=spool.PREFIX)[1]) for _ in range(2))
+    others = Path(tempfile.mkstemp(prefix="vt-test-")[1])
+    long_ago = time.time() - spool.FORGOTTEN_S - 1
+    try:
+        for path in (forgotten, others):
+            os.utime(path, (long_ago, long_ago))
+
+        spool.drop_forgotten()
+
+        assert [path.exists() for path in (forgotten, recent, others)] == [False, True, True]
+    finally:
+        for path in (forgotten, recent, others):
+            path.unlink(missing_ok=True)
