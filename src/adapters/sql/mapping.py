@@ -269,7 +269,7 @@ passages = (
         Column("model", String(40), nullable=False),
         UniqueConstraint("file_id", "ordinal", "model"),
         Index("ix_passage_owner_id", "owner_id"),
-        )
+    )
 )
 
 mapper.map_imperatively(Profile, user_profiles)

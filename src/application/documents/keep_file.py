@@ -2,7 +2,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -26,6 +26,7 @@ from domain.user import UserId
 
 PIECE = 256 * 1024
 NAME_TRIES = 5
+WRITERS = 2  # uploads that use the database at a time: whoever chats waits behind these, not behind a hundred
 
 T = TypeVar("T")
 Joining = Callable[[Work, StoredFile], Awaitable[T]]
@@ -40,13 +41,14 @@ class KeepFile:
     blobs: Blobs
     clock: Clock
     quota: Quota
+    line: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITERS))
 
     async def __call__(
         self, checked: Checked, owner: UserId, joining: Joining[T], *, public: bool = False
     ) -> tuple[StoredFile, T]:
         """`joining` adds the file, which has its names by then, and whatever comes with it. Raises
         QuotaExceeded, NameTaken, BlobStoreUnavailable, and what `joining` raises."""
-        async with self.work() as w:  # before its bytes are written for nothing
+        async with self.line, self.work() as w:  # before its bytes are written for nothing
             self.quota.require_room(await w.files.usage(owner), checked.size)
         disk_name, digest = uuid4().hex, hashlib.sha256()
         async with AsyncExitStack() as undo:
@@ -76,7 +78,7 @@ class KeepFile:
     async def _store(self, file: StoredFile, owner: UserId, joining: Joining[T], undo: AsyncExitStack) -> T:
         """From the commit on the bytes may belong to a row, even when its answer never came: nothing is
         undone any more."""
-        async with self.work() as w:
+        async with self.line, self.work() as w:
             self.quota.require_room(await w.files.usage(owner), file.size)
             await _name(w, owner, file)
             joined = await joining(w, file)

@@ -12,9 +12,9 @@ from typing_extensions import override
 from application import tasks
 from application.avatars.confirm import ConfirmLease
 from application.chat import events
-from application.chat.audience import Audience
 from application.chat.ask import Ask, Asked
 from application.chat.ask_once import AskOnce
+from application.chat.audience import Audience
 from application.chat.edit import EditQuestion
 from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Answers, Question, Replies
