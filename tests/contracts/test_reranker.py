@@ -42,7 +42,7 @@ async def served(transport: str, path: str, model: str | None) -> AsyncIterator[
         def go_away() -> None:
             server.faults["*"] = Fault(reset=True)
 
-        yield Subject(RerankService(client, server.url + path, model, "k", 0.5), go_away)
+        yield Subject(RerankService(client, server.url + path, model, "k", 30.0), go_away)
 
 
 SUBJECTS: dict[str, Callable[[], AbstractAsyncContextManager[Subject]]] = {
@@ -93,7 +93,7 @@ async def test_nonsense_is_unavailable(answer: bytes, model: str | None) -> None
     async with RerankServer() as server, client_over("lean") as client:
         server.faults["*"] = Fault(status=200, body=answer)
         with pytest.raises(RerankerUnavailable):
-            await RerankService(client, f"{server.url}/rerank", model).scores(QUESTION, TEXTS)
+            await RerankService(client, f"{server.url}/rerank", model, budget_s=30.0).scores(QUESTION, TEXTS)
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=413), Fault(hang=True)])

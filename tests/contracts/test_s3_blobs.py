@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ async def test_unfinished_uploads_and_forgotten_copies_are_tidied_up(blobs: S3Bl
     assert await unfinished(blobs) == 2
     assert await blobs.tidy(datetime.now(UTC) - timedelta(days=1)) == 2  # moto: all were begun in 2010
     assert (old.exists(), young.exists()) == (False, True)
+    assert await unfinished(blobs) == 1
+
+
+async def test_without_a_prefix_somebody_elses_unfinished_uploads_are_left_alone(blobs: S3Blobs) -> None:
+    whole_bucket = replace(blobs, prefix="")
+    await blobs.bucket.ask("create_multipart_upload", Key="somebody/elses/film.mp4")
+    await blobs.bucket.ask("create_multipart_upload", Key=uuid4().hex)
+
+    assert await whole_bucket.tidy(datetime.now(UTC) - timedelta(days=1)) == 1
     assert await unfinished(blobs) == 1
 
 

@@ -71,9 +71,8 @@ class S3Blobs(Blobs):
         after = {"NextContinuationToken": "ContinuationToken"}
         entries = self.bucket.listed("list_objects_v2", "Contents", after, Prefix=self.prefix)
         async for entry in entries:
-            name = entry["Key"].removeprefix(self.prefix)
-            if BLOB_NAME.fullmatch(name):
-                yield KeptBlob(name, entry["LastModified"])
+            if self._is_ours(entry["Key"]):
+                yield KeptBlob(entry["Key"].removeprefix(self.prefix), entry["LastModified"])
 
     @override
     async def tidy(self, before: datetime) -> int:
@@ -81,7 +80,7 @@ class S3Blobs(Blobs):
         after = {"NextKeyMarker": "KeyMarker", "NextUploadIdMarker": "UploadIdMarker"}
         entries = self.bucket.listed("list_multipart_uploads", "Uploads", after, Prefix=self.prefix)
         async for entry in entries:
-            if entry["Initiated"] < before:
+            if self._is_ours(entry["Key"]) and entry["Initiated"] < before:
                 upload = {"Key": entry["Key"], "UploadId": entry["UploadId"]}
                 await self.bucket.ask("abort_multipart_upload", **upload)
                 removed += 1
@@ -98,6 +97,10 @@ class S3Blobs(Blobs):
         except (BlobNotFound, BlobStoreUnavailable):  # not every store knows the question
             return None
         return "keeps versions: what is erased stays there" if versioning.get("Status") else None
+
+    def _is_ours(self, key: str) -> bool:
+        """Without a prefix the whole bucket is listed, whoever else keeps something there."""
+        return BLOB_NAME.fullmatch(key.removeprefix(self.prefix)) is not None
 
     def _key(self, name: str) -> str:
         if not BLOB_NAME.fullmatch(name):

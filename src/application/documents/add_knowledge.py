@@ -36,7 +36,7 @@ class AddKnowledge:
         or KnowledgeFailed when indexing failed: nothing is kept then."""
         if incoming is None:
             raise MissingField("No file provided")
-        checked = await self.check_incoming(incoming, FileKind.DOCUMENT)
+        checked = await self.check_incoming(account.id, incoming, FileKind.DOCUMENT)
         file, _ = await self.keep_file(checked, account.id, _added, public=account.role.teaches)
         await self.wakeup.ring()
         await self.await_index(file)

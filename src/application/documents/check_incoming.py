@@ -1,7 +1,8 @@
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from application.documents.pixels import MAX_PIXELS, TOO_MANY_PIXELS, pixels
 from application.documents.scan import Scan
@@ -15,6 +16,9 @@ from domain.document import (
     clean_filename,
     kind_of,
 )
+from domain.user import UserId
+
+OF_ONE = 2  # documents of one user that are looked into at once: whose many take long does not hold up others
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,11 @@ class CheckIncoming:
     scan: Scan
     extractor: Extractor
     max_mb: Mapping[FileKind, int]
+    _turns: "WeakValueDictionary[UserId, asyncio.Semaphore]" = field(
+        default_factory=WeakValueDictionary, init=False
+    )
 
-    async def __call__(self, incoming: Incoming, *kinds: FileKind) -> Checked:
+    async def __call__(self, owner: UserId, incoming: Incoming, *kinds: FileKind) -> Checked:
         """`kinds` are the ones that are welcome; all of them where none is named. Raises Invalid,
         FileTypeNotAllowed, BadFile, FileTooLarge, FileInfected, ScannerUnavailable."""
         name = clean_filename(incoming.name)
@@ -56,10 +63,14 @@ class CheckIncoming:
             raise FileTooLarge(f"File too large. Maximum size for {kind} files is {self.max_mb[kind]} MB")
         await self.scan(incoming.path)
         if kind is FileKind.DOCUMENT:
-            await self.extractor.check(incoming.path, extension)
+            async with self._turn_of(owner):
+                await self.extractor.check(incoming.path, extension)
         else:
             await asyncio.to_thread(_check_media, incoming.path, kind, extension)
         return Checked(name, kind, extension, incoming.path, incoming.size)
+
+    def _turn_of(self, owner: UserId) -> asyncio.Semaphore:
+        return self._turns.setdefault(owner, asyncio.Semaphore(OF_ONE))
 
 
 def _check_media(path: Path, kind: FileKind, extension: str) -> None:

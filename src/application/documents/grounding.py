@@ -10,7 +10,7 @@ from application.documents.extractive import NOT_ANSWERED, Quotation, extractive
 from application.documents.question import Asked, Wanted, understood
 from application.documents.sentences import sentences
 from domain.document import Hit
-from domain.words import STOPWORDS, words
+from domain.words import CJK, STOPWORDS, words
 
 PATIENCE = 400  # characters a model may talk without ending a sentence
 SENTENCE = 3  # words; less is no answer to read or to hear
@@ -26,7 +26,7 @@ _NEGATION = re.compile(
     r"\b(?:no|not|never|none|nobody|nothing|neither|nor|without|cannot|hardly|unable)\b|n['’]t\b|[不没无非未]",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?<![\w.])[-−–]?\d+(?:[.,:]\d+)*")
+_NUMBER = re.compile(rf"(?<![^\W{CJK}])(?<!\.)[-−–]?\d+(?:[.,:]\d+)*")  # Chinese has no blank before it
 _COUNTS = (
     "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand "

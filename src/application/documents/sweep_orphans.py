@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
 
 from application.documents.burying import bury
 from application.ports.blob_register import BlobRegister, RegisteredBlob
@@ -21,19 +22,35 @@ FEW = 10
 MOST = 10_000  # of each kind in one sweep; the next one goes on
 PORTION = 500
 
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Findings(Generic[T]):
+    """All are counted, the first of them kept: how many there are tells whether any of them is believed."""
+
+    most: int
+    count: int = 0
+    first: list[T] = field(default_factory=list)
+
+    def add(self, found: T) -> None:
+        self.count += 1
+        if len(self.first) < self.most:
+            self.first.append(found)
+
 
 @dataclass(slots=True)
 class Difference:
     """Blobs that no row names, and files whose bytes nobody has."""
 
+    unnamed: Findings[str]
+    lost: Findings[tuple[FileId, str]]
     agreeing: int = 0
-    unnamed: list[str] = field(default_factory=list)
-    lost: list[tuple[FileId, str]] = field(default_factory=list)
 
-    def is_plausible(self, missing: int) -> bool:
+    def is_plausible(self, missing: Findings[Any]) -> bool:
         """A crash leaves one or two. Where most do not agree, or nothing does, this is another database's
         store, or a disk that is not mounted."""
-        return self.agreeing > 0 and missing <= max(FEW, self.agreeing)
+        return self.agreeing > 0 and missing.count <= max(FEW, self.agreeing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +77,31 @@ class SweepOrphans:
     blobs: Blobs
     clock: Clock
 
-    async def __call__(self) -> None:
-        """Raises BlobStoreUnavailable, StorageUnavailable."""
+    async def __call__(self, most: int = MOST) -> None:
+        """`most` of each kind in one go. Raises BlobStoreUnavailable, StorageUnavailable."""
         before = self.clock.now() - SETTLED
-        found = await self._difference(before)
+        found = await self._difference(before, Difference(Findings(most), Findings(most)))
         swept = {"halves": await self.blobs.tidy(before), "unnamed": 0, "lost": 0}
-        if found.is_plausible(len(found.unnamed)):
-            swept["unnamed"] = await self._erase(found.unnamed)
-        elif found.unnamed:
+        if found.is_plausible(found.unnamed):
+            swept["unnamed"] = await self._erase(found.unnamed.first)
+        elif found.unnamed.count:
             _alarm("so many blobs are named by no row that none was erased", found)
-        if found.is_plausible(len(found.lost)):
-            swept["lost"] = await self._bury(found.lost)
-        elif found.lost:
+        if found.is_plausible(found.lost):
+            swept["lost"] = await self._bury(found.lost.first)
+        elif found.lost.count:
             _alarm("so many files have no bytes that none was deleted", found)
         if any(swept.values()):
             log.warning("orphans were swept", extra=swept)
 
-    async def _difference(self, before: datetime) -> Difference:
-        found = Difference()
+    async def _difference(self, before: datetime, found: Difference) -> Difference:
         async with aclosing(self.blobs.inventory()) as kept, aclosing(self.register.everything()) as named:
             async for blob, row in _matched(kept, named):
                 if blob and row:
                     found.agreeing += 1
-                elif blob and blob.since < before and len(found.unnamed) < MOST:
-                    found.unnamed.append(blob.name)
-                elif row and row.file and row.since < before and len(found.lost) < MOST:
-                    found.lost.append((row.file, row.name))
+                elif blob and blob.since < before:
+                    found.unnamed.add(blob.name)
+                elif row and row.file and row.since < before:
+                    found.lost.add((row.file, row.name))
         return found
 
     async def _erase(self, names: Sequence[str]) -> int:
@@ -149,5 +165,5 @@ async def _matched(
 def _alarm(what: str, found: Difference) -> None:
     log.error(
         what,
-        extra={"agreeing": found.agreeing, "unnamed": len(found.unnamed), "lost": len(found.lost)},
+        extra={"agreeing": found.agreeing, "unnamed": found.unnamed.count, "lost": found.lost.count},
     )

@@ -36,7 +36,7 @@ class UploadFile:
     async def __call__(self, user: UserId, incoming: Incoming | None, session_id: str | None) -> Uploaded:
         if incoming is None:
             raise MissingField("No file part in the request")
-        checked = await self.check_incoming(incoming)
+        checked = await self.check_incoming(user, incoming)
         session = SessionId(known) if (known := id_of(session_id, "Invalid session_id")) else None
         if session is not None:
             async with self.work() as w:

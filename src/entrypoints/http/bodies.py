@@ -22,7 +22,7 @@ from entrypoints.http.errors import UnsupportedMediaType
 
 MAX_PARTS = 64
 QUERY_TEXT_MAX = 254  # nothing that is searched for is longer than an address
-MAX_TEXT_PART = 1024 * 1024
+MAX_TEXT = 1024 * 1024  # of all parts that are no files: they are held in memory
 TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "no", "off"})
 UNSENT_WORDS = frozenset({"", "null", "undefined"})
 
@@ -140,6 +140,7 @@ async def _read_multipart(request: AnyRequest, boundary: str, form: Form, growin
     form.fields = fields
     part: MultipartSegment | None = None
     sink: UploadedFile | bytearray = bytearray()
+    left = MAX_TEXT
     try:
         with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
             async for piece in _pieces(request):
@@ -147,7 +148,7 @@ async def _read_multipart(request: AnyRequest, boundary: str, form: Form, growin
                     if isinstance(event, MultipartSegment):
                         part, sink = event, _sink(event, form)
                     elif event:
-                        _pour(event, sink)
+                        left -= _pour(event, sink, left)
                         if growing and part is not None and isinstance(sink, UploadedFile):
                             growing(part.name, sink.size)
                     elif part is not None:
@@ -179,15 +180,17 @@ def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
     return file
 
 
-def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray) -> None:
+def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray, room: int) -> int:
+    """How much of the room for text it takes."""
     if isinstance(sink, UploadedFile):
         with _on_disk():
             sink.content.write(piece)
         sink.size += len(piece)
-    elif len(sink) + len(piece) > MAX_TEXT_PART:
+        return 0
+    if len(piece) > room:
         raise Invalid("Malformed form data")
-    else:
-        sink.extend(piece)
+    sink.extend(piece)
+    return len(piece)
 
 
 def _close_part(part: MultipartSegment, sink: UploadedFile | bytearray, fields: dict[str, object]) -> None:

@@ -417,6 +417,13 @@ async def test_a_text_part_is_bounded(ann: User) -> None:
     assert refusal(await post(ann, "/api/chat/upload", content, kind)) == BAD_FORM
 
 
+async def test_text_parts_are_bounded_together(ann: User) -> None:
+    """They are held in memory, unlike files."""
+    many = [(field(f"field{n}"), b"1" * (MB // 2)) for n in range(3)]
+    content, kind = multipart(*many, (field("file", '; filename="a.txt"'), b"x"))
+    assert refusal(await post(ann, "/api/chat/upload", content, kind)) == BAD_FORM
+
+
 async def test_a_message_is_bounded(ann: User) -> None:
     fits = await ann.post("/api/chat/stream", data={"message": "x" * 8000})
     assert fits.status_code == 200

@@ -103,7 +103,8 @@ async def test_vectors_of_different_lengths_are_a_bad_response() -> None:
 async def test_each_failure_has_its_name(fault: Fault, refusal: type[DomainError]) -> None:
     async with EmbeddingsServer() as server, client_over("lean") as client:
         server.faults["*"] = fault
-        embedder = EmbeddingService(client, f"{server.url}/v1", MODEL, question_s=0.1, batch_s=0.1)
+        within_s = 0.1 if fault.hang else 30.0
+        embedder = EmbeddingService(client, f"{server.url}/v1", MODEL, question_s=within_s, batch_s=within_s)
         with pytest.raises(refusal):
             await embedder.embed(["text"], patient=True)
         with pytest.raises(refusal):

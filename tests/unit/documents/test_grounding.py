@@ -108,6 +108,16 @@ async def test_anything_else_is_replaced_by_the_documents_own_words(question: st
     assert "".join(await released(Talk(said), question, hits)) == extractive_answer(question, hits).text
 
 
+async def test_a_number_within_a_chinese_sentence_must_be_in_the_line() -> None:
+    question, line = "装载因子超过多少时扩容？", "装载因子超过0.75时，HashMap扩容一倍。"
+
+    assert (
+        await answer("装载因子超过100时，HashMap扩容一倍。", question, line)
+        == f"“{line}” (notes.pdf, page 1)"
+    )
+    assert await answer(line, question, line) == f"{line} (notes.pdf, page 1)"
+
+
 @pytest.mark.parametrize("question", ["Who teaches the course?", "How heavy is the Challenger Deep?"])
 async def test_where_the_documents_hold_no_answer_the_model_is_not_even_asked(question: str) -> None:
     talk = Talk("Professor Miller teaches the course.")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from typing_extensions import override
 
-from application.documents.sweep_orphans import FEW, PlanSweep, SweepOrphans
+from application.documents.sweep_orphans import FEW, MOST, PlanSweep, SweepOrphans
 from application.ports.blobs import BlobStoreUnavailable, KeptBlob
 from domain.document import FileId
 from domain.export import Export
@@ -62,14 +62,14 @@ class House:
             w.exports.add(Export(user_id=ANN, disk_name=uuid4().hex, created_at=since))
             await w.commit()
 
-    async def sweep(self) -> None:
+    async def sweep(self, most: int = MOST) -> None:
         sweep = SweepOrphans(
             work=FakeWorkFactory(self.database),
             register=FakeBlobRegister(self.database),
             blobs=self.blobs,
             clock=self.clock,
         )
-        await sweep()
+        await sweep(most)
 
     @property
     def plan(self) -> PlanSweep:
@@ -133,6 +133,24 @@ class TestBlobsWithoutRows:
 
         assert set(house.blobs.kept) == before
         assert "named by no row" in caplog.text
+
+    async def test_go_a_portion_at_a_time(self, house: House) -> None:
+        for _ in range(5):
+            await house.blob(LONG_AGO)
+
+        for left in (3, 1, 0):
+            await house.sweep(most=2)
+            assert len(house.blobs.kept) == 1 + left
+
+    async def test_all_count_when_it_is_judged_whose_they_are(self, house: House) -> None:
+        """Of a foreign store, however large, no sweep takes its portion."""
+        for _ in range(FEW + 1):
+            await house.blob(LONG_AGO)
+        before = set(house.blobs.kept)
+
+        await house.sweep(most=2)
+
+        assert set(house.blobs.kept) == before
 
     async def test_are_left_alone_where_no_row_fits_any(self, house: House) -> None:
         house.tables.files.clear()
