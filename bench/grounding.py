@@ -35,11 +35,11 @@ from application.chat.prompt import (  # noqa: E402
     GROUNDED_TEMPERATURE,
     with_documents,
 )
-from application.documents.extractive import NOT_ANSWERED  # noqa: E402
-from application.documents.gate import answering  # noqa: E402
-from application.documents.grounding import grounded  # noqa: E402
-from application.documents.own_index import OwnIndex  # noqa: E402
-from application.documents.trigger import trigger  # noqa: E402
+from application.retrieval.extractive import NOT_ANSWERED  # noqa: E402
+from application.retrieval.gate import answering  # noqa: E402
+from application.retrieval.grounding import grounded  # noqa: E402
+from application.retrieval.own_index import OwnIndex  # noqa: E402
+from application.retrieval.trigger import trigger  # noqa: E402
 from domain.document import FileId, FileKind, Hit, StoredFile  # noqa: E402
 from domain.user import UserId  # noqa: E402
 from entrypoints.children.weights import bundled_model  # noqa: E402

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from application.documents.extractive import NOT_ANSWERED
+from application.retrieval.extractive import NOT_ANSWERED
 from bench.retrieval.questions import Question, QuestionSet
 from bench.retrieval.sources import Source
 from tests.integration.house import User

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from application.documents.gate import answering
-from application.documents.nearness import with_nearness
+from application.retrieval.gate import answering
+from application.retrieval.nearness import with_nearness
 from bench.retrieval.indexes import Shelf
 from bench.retrieval.questions import Question
 from domain.document import Hit, index_name

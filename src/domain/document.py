@@ -99,8 +99,8 @@ class StoredFile:
         return self.original_name.rpartition(".")[2].lower()
 
     def is_source(self, source: Mapping[str, object]) -> bool:
-        """Whether a stored source (`Source.told`) is a passage of this file. One without a number says no more
-        than a name."""
+        """Whether a stored source (`Source.told`) is a passage of this file. One without a number says no
+        more than a name."""
         number = source.get("file_id")
         return source.get("filename") == self.original_name if number is None else number == self.id
 
@@ -128,7 +128,7 @@ class Passage:
 class Hit:
     """A passage that may answer a question. `score` is for display (0 to 1 with our own index; whatever the
     RAG service reports otherwise). `similarity` is the cosine to the question where we know it, and
-    `nearness` that of each of its lines (`application.documents.evidence.lines`)."""
+    `nearness` that of each of its lines (`application.retrieval.evidence.lines`)."""
 
     filename: str
     page: int | None

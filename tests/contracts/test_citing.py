@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from application.chat.store_reply import citable, settled
-from application.documents.shown import withdrawn
+from application.files.shown import withdrawn
 from application.ports.persistence import Citing
 from domain.conversation import MessageId, MessageState, SessionId, Source, Speaker
 from domain.document import FileId, StoredFile

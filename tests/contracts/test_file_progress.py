@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from application.documents.indexing import index_key, queue_indexing
+from application.indexing.queueing import index_key, queue_indexing
 from application.ports.persistence import FileProgress
 from domain.document import FileId, FileKind, IndexState, StoredFile
 from domain.job import Job, JobState

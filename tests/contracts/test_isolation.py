@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from application.documents.search import Search
 from application.ports.passages import Found, Passages
+from application.retrieval.search import Search
 from domain.conversation import SessionId
 from domain.document import FileId, IndexState
 from domain.user import UserId

@@ -12,9 +12,9 @@ import pytest
 from adapters.disk.blobs import DiskBlobs
 from adapters.sql.blob_register import SqlBlobRegister
 from adapters.sql.engine import reading
-from application.documents.check_incoming import Checked
-from application.documents.keep_file import KeepFile
-from application.documents.sweep_orphans import SweepOrphans
+from application.files.check_incoming import Checked
+from application.files.keep_file import KeepFile
+from application.files.sweep_orphans import SweepOrphans
 from application.ports.blobs import Blobs
 from application.ports.persistence import Work
 from domain.document import FileId, FileKind, Quota, StoredFile

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from application.documents.chunking import pieces
+from application.indexing.chunking import pieces
 from application.ports.extraction import Extractor, Page, Piece
 from application.ports.progress import Progress, untold
 from domain.document import BadFile

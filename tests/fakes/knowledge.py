@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from application.documents.evidence import lines
-from application.documents.question import bare
 from application.ports.knowledge import Erased, IndexReport, Knowledge
 from application.ports.progress import Progress, untold
+from application.retrieval.evidence import lines
+from application.retrieval.question import bare
 from domain.conversation import SessionId
 from domain.document import BadFile, FileId, Hit, StoredFile
 from domain.errors import DomainError

@@ -20,11 +20,11 @@ from adapters.sql import migrate
 from adapters.sql.engine import reading
 from adapters.sql.full_text import SqlFullText
 from application.chat import events
-from application.documents.burying import bury
-from application.documents.erase_file import EraseFile
-from application.documents.own_index import OwnIndex
+from application.files.burying import bury
+from application.files.erase_file import EraseFile
 from application.ports.knowledge import Knowledge
 from application.ports.replies import Batch
+from application.retrieval.own_index import OwnIndex
 from domain.conversation import Source, Speaker
 from domain.document import FileId, IndexState
 from domain.user import UserId

@@ -15,7 +15,7 @@ from typing import BinaryIO, NoReturn
 from adapters.extraction.formats import check, sheets
 from adapters.extraction.reading import Refused, Sheet, Why
 from adapters.extraction.wire import ENCODER, REQUESTS, Done, Found, Line, PagesRead, Refusal, Request
-from application.documents.chunking import pieces
+from application.indexing.chunking import pieces
 from application.ports.extraction import Page
 
 BEHIND = 10  # nobody waits for a whole document, but people wait for everything else

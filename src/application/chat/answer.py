@@ -23,16 +23,16 @@ from application.chat.prompt import (
 )
 from application.chat.telling import Telling
 from application.chat.upstreams import Upstreams
-from application.documents.citations import checked
-from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED, extractive_answer
-from application.documents.gate import answering
-from application.documents.grounding import grounded
-from application.documents.nearness import with_nearness
-from application.documents.trigger import KEYWORDS, Trigger, trigger
 from application.ports.knowledge import Knowledge, KnowledgeTimeout
 from application.ports.language_model import Prompt
 from application.ports.passages import Embedder
 from application.ports.persistence import Context, KnownFile, Reading
+from application.retrieval.citations import checked
+from application.retrieval.extractive import NOT_ANSWERED, NOT_SEARCHED, extractive_answer
+from application.retrieval.gate import answering
+from application.retrieval.grounding import grounded
+from application.retrieval.nearness import with_nearness
+from application.retrieval.trigger import KEYWORDS, Trigger, trigger
 from domain.conversation import Source
 from domain.document import Hit
 from domain.errors import DomainError, StorageUnavailable

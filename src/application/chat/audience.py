@@ -1,5 +1,5 @@
-"""Everybody who reads a stream in this process: given a sign of life when it is quiet for long, shown out when
-they read too slowly."""
+"""Everybody who reads a stream in this process: given a sign of life when it is quiet for long, shown out
+when they read too slowly."""
 
 import asyncio
 import random

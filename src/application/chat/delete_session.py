@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from application.chat.sessions import held_session
 from application.chat.stop import StopReply
-from application.documents.burying import bury
-from application.documents.news import tell_of_files
+from application.files.burying import bury
+from application.indexing.news import tell_of_files
 from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.persistence import Work, WorkFactory

@@ -3,7 +3,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from application.chat.engine import Replies
-from application.documents.watch_files import WatchFiles
+from application.indexing.watch_files import WatchFiles
 from application.ports.calls import Calls, FilesChanged, Followed, StopSession, StopUnread, StopUser
 from application.tasks import ended
 from domain.errors import StorageUnavailable

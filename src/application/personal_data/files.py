@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from application.documents.erase_file import EraseFile
+from application.files.erase_file import EraseFile
 from application.ports.blobs import Blobs
 from application.ports.knowledge import KnowledgeTimeout, KnowledgeUnreachable
 from application.ports.persistence import WorkFactory

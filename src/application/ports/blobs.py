@@ -29,7 +29,7 @@ class KeptBlob:
 class Blobs(Protocol):
     """Bytes under opaque names that we made (BLOB_NAME). Raises BlobStoreUnavailable when the store refuses,
     has no room left or does not answer. Whatever is kept here and named by no row is swept away
-    (`application.documents.sweep_orphans`)."""
+    (`application.files.sweep_orphans`)."""
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Keep the content durably under a fresh name; what stands under a name is complete. A failure

@@ -10,7 +10,7 @@ from litestar import Litestar
 from adapters.prometheus.requests import Requests
 from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Replies
-from application.documents.watch_files import WatchFiles
+from application.indexing.watch_files import WatchFiles
 from application.tasks import ended
 from entrypoints.http.app import at_the_edge, build
 from entrypoints.http.edge import Edge

@@ -15,9 +15,9 @@ from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Replies
 from application.chat.heed import Heed
 from application.chat.settle import SettleAbandoned
-from application.documents.renew_index import RenewIndex
-from application.documents.sweep_orphans import PlanSweep
-from application.documents.watch_files import WatchFiles
+from application.files.sweep_orphans import PlanSweep
+from application.indexing.renew_index import RenewIndex
+from application.indexing.watch_files import WatchFiles
 from application.jobs.work_off import WorkOff
 from application.ports.knowledge import Knowledge
 from application.tasks import ended, kept_going

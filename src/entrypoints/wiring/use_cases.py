@@ -30,7 +30,7 @@ from application.chat.mark_favorite import MarkFavorite
 from application.chat.open_session import OpenSession
 from application.chat.rename import RenameSession
 from application.chat.search import SearchMessages
-from application.documents.erase_file import EraseFile
+from application.files.erase_file import EraseFile
 from application.health import CheckHealth, UpstreamProbe
 from application.ports.avatar_catalogue import AvatarCatalogue
 from application.ports.avatar_pool import AvatarPool

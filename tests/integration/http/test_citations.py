@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from application.chat.prompt import GROUNDED_SYSTEM_PROMPT, SYSTEM_PROMPT
-from application.documents.extractive import NOT_SEARCHED
+from application.retrieval.extractive import NOT_SEARCHED
 from tests.conftest import Valkey
 from tests.integration.house import House, User, a_house
 from tests.integration.http.listening import listening

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.clamd.scanner import ClamdScanner
-from application.documents.scan import Scan
+from application.files.scan import Scan
 from application.ports.scanner import FileInfected, ScannerUnavailable
 from tests.free_port import free_port
 from tests.servers.clamd import EICAR, ClamdServer

@@ -28,7 +28,7 @@ from application.chat.stop import StopReply
 from application.chat.store_reply import StoreReply
 from application.chat.take_turn import TakeTurn
 from application.chat.telling import Telling
-from application.documents.watch_files import WatchFiles
+from application.indexing.watch_files import WatchFiles
 from application.ports.language_model import Prompt
 from application.ports.replies import Batch
 from application.speech.speaker import Speaker

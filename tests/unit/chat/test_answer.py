@@ -13,9 +13,9 @@ from application.chat.context import Budget, tokens
 from application.chat.engine import Question
 from application.chat.telling import Telling
 from application.chat.upstreams import Upstreams, guarded
-from application.documents.extractive import NOT_ANSWERED, NOT_SEARCHED
 from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, KnowledgeUnreachable
 from application.ports.language_model import LanguageModel, ModelUnreachable, Prompt
+from application.retrieval.extractive import NOT_ANSWERED, NOT_SEARCHED
 from domain.conversation import MemoryId, MessageId, SessionId, Source, Speaker
 from domain.document import FileId, IndexState
 from domain.errors import DomainError, StorageUnavailable

@@ -7,7 +7,7 @@ import pytest
 from typing_extensions import override
 
 from application.accounts.limits import CODE_CHECKS, CODES_PER_EMAIL, LOGIN_PER_ACCOUNT
-from application.documents.erase_file import EraseFile
+from application.files.erase_file import EraseFile
 from application.jobs.work_off import LEASE
 from application.personal_data.exports import KeptExports
 from application.personal_data.files import PersonalFiles

@@ -8,8 +8,8 @@ from litestar import Controller, Request, get, post
 from litestar.datastructures import State
 
 from application.accounts.authenticate import Caller
-from application.documents.check_incoming import Incoming
-from application.documents.upload_file import UploadFile
+from application.files.check_incoming import Incoming
+from application.files.upload_file import UploadFile
 from application.ports.persistence import Reading
 from domain.document import IndexState
 from domain.errors import MissingField

@@ -12,9 +12,9 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from application.accounts.authenticate import Caller
-from application.documents.burying import Deleted
-from application.documents.delete_file import DeleteFile
-from application.documents.fetch_file import FetchFile
+from application.files.burying import Deleted
+from application.files.delete_file import DeleteFile
+from application.files.fetch_file import FetchFile
 from application.ports.persistence import Account, FileRecord
 from domain.document import FileId, FileKind, FileNotFound
 from entrypoints.http.bodies import path_id

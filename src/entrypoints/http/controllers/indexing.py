@@ -11,10 +11,10 @@ from litestar.params import FromPath
 
 from application.accounts.authenticate import Caller
 from application.chat.open_ticket import FILES_SCOPE, OpenTicket
-from application.documents.cancel_indexing import CancelIndexing
-from application.documents.reindex_document import ReindexDocument
-from application.documents.standing import Standing, standing
-from application.documents.watch_files import WatchFiles
+from application.indexing.cancel_indexing import CancelIndexing
+from application.indexing.reindex_document import ReindexDocument
+from application.indexing.standing import Standing, standing
+from application.indexing.watch_files import WatchFiles
 from application.ports.persistence import Reading
 from application.ports.tickets import TICKET_LIFE_S
 from domain.document import FileId, FileNotFound

@@ -10,11 +10,11 @@ from litestar import Controller, Request, delete, get, post
 from litestar.datastructures import State
 
 from application.accounts.authenticate import Caller
-from application.documents.add_knowledge import AddKnowledge
-from application.documents.check_incoming import Incoming
-from application.documents.delete_upload import DeleteUpload, Scope
-from application.documents.list_knowledge_users import ListKnowledgeUsers
-from application.documents.list_public_files import ListPublicFiles
+from application.files.add_knowledge import AddKnowledge
+from application.files.check_incoming import Incoming
+from application.files.delete_upload import DeleteUpload, Scope
+from application.files.list_knowledge_users import ListKnowledgeUsers
+from application.files.list_public_files import ListPublicFiles
 from domain.document import NAME_MAX, StoredFile
 from domain.errors import InvalidField
 from domain.text import nfc

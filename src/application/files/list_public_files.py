@@ -1,0 +1,23 @@
+from dataclasses import dataclass
+
+from application.files.forwarding import forwarded
+from application.ports.administration import Administration
+from application.ports.foreign_documents import ForeignDocuments
+
+EVERY = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPublicFiles:
+    """The names in the public base: ours, and those of what a RAG service holds beside them."""
+
+    administration: Administration
+    foreign: ForeignDocuments
+
+    async def __call__(self) -> list[str]:
+        """In order. Raises KnowledgeUnreachable, KnowledgeTimeout, KnowledgeFailed."""
+        with forwarded("Failed to fetch public files"):
+            names = set(await self.foreign.public_names())
+        ours = await self.administration.public_documents(EVERY, 0)
+        known = await self.administration.public_index_names()
+        return sorted([*(document.name for document in ours.items), *(names - known)])

@@ -1,0 +1,194 @@
+"""Which sentences of the passages answer a question, and how well. Pure; the same words decide for gate,
+guard and extractive answer, so that the three never disagree."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.indexing.sentences import Stretch, is_heading, sentences
+from application.retrieval.question import Asked, Wanted, understood
+from domain.document import Hit
+from domain.words import STOPWORDS, is_cjk, words
+
+STRONG = 0.80  # of `Evidence.score`: certain enough to contradict a model that finds no answer
+ENOUGH = 0.62
+ENOUGH_WORDS = 0.6  # of the question's content words, where no cosine is known
+ENOUGH_PAIRS = 0.5  # likewise in a script without blanks: pairs reach across words, and such seldom recur
+WORDS_WEIGHT = 0.4
+AROUND = 0.4  # of that, what the rest of the passage contributes: it tells what a line is about
+CLOSE = 0.40  # no sentence further from the question than this answers it
+NEARLY_THE_SAME = 0.70  # so close that the words need not match
+
+_NUMBER_WORD = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million "
+    "billion half quarter third dozen twice daily weekly monthly yearly annually"
+)
+_NUMBER = re.compile(
+    rf"\d|\b(?:one|{'|'.join(_NUMBER_WORD.split())})\b|[一二三四五六七八九十百千万亿两]", re.IGNORECASE
+)
+_TIME = re.compile(
+    r"\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|monday|"
+    r"tuesday|wednesday|thursday|friday|saturday|sunday|century|spring|summer|autumn|winter|daily|"
+    r"weekly)s?\b|[年月日点]",
+    re.IGNORECASE,
+)
+# Capitals within a sentence; the first word too, since it may be a name.
+_NAME = re.compile(r"(?:(?<![.!?:])\s|\A)[\"“(]?([A-Z][^\W\d_]+)|[\u4e00-\u9fff]{2}")
+_LEANS = re.compile(
+    r"(?:[-*•]\s+)?(?:it|its|this|that|these|those|they|their|them|he|his|she|her|such|both|the former|the "
+    r"latter)\b|(?:\w+\W+){1,8}(?:it|them)\b|[它他她这那其此]",
+    re.IGNORECASE,
+)
+
+
+# Verbs whose forms do not begin alike.
+_IRREGULAR = (
+    "become became|begin began begun|break broke broken|bring brought|build built|buy bought|catch caught|"
+    "choose chose chosen|come came|do did done|draw drew drawn|drink drank drunk|drive drove driven|eat ate "
+    "eaten|fall fell fallen|feel felt|fight fought|find found|fly flew flown|freeze froze frozen|get got|"
+    "give gave given|go went gone|grow grew grown|hear heard|hold held|keep kept|know knew known|lead led|"
+    "leave left|lose lost|make made|mean meant|meet met|pay paid|rise rose risen|run ran|say said|see saw "
+    "seen|sell sold|send sent|show shown|sing sang sung|sink sank sunk|sit sat|sleep slept|speak spoke "
+    "spoken|spend spent|stand stood|steal stole stolen|swim swam swum|take took taken|teach taught|tell told|"
+    "think thought|throw threw thrown|understand understood|wear wore worn|win won|write wrote written"
+)
+_PRESENT = {form: verb.split()[0] for verb in _IRREGULAR.split("|") for form in verb.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence of a passage that is not a heading."""
+
+    text: str
+    quote: str  # the same; with the sentence before it where it cannot be understood alone
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A line that answers the question. `n` is the mark of its hit, counted from 1."""
+
+    n: int
+    hit: Hit
+    line: Line
+    score: float
+
+    @property
+    def strong(self) -> bool:
+        return self.score >= STRONG
+
+
+def lines(text: str) -> list[Line]:
+    """The sentences a passage can be quoted by, in order. `Hit.nearness` follows this order."""
+    spans = [span for span in sentences(text) if not is_heading(span.of(text))]
+    return [_line(text, span, spans[index - 1] if index else None) for index, span in enumerate(spans)]
+
+
+def evidence(question: str, hits: Sequence[Hit]) -> list[Evidence]:
+    """The lines that answer the question, best first; none when nothing does."""
+    asked = understood(question)
+    if asked.inventing:
+        return []
+    found: dict[str, Evidence] = {}
+    for n, hit in enumerate(hits, 1):
+        if not _speaks_of(asked, hit):
+            continue
+        for index, line in enumerate(lines(hit.text)):
+            score = _score(asked, line, hit, index)
+            if score is not None and line.text not in found:
+                found[line.text] = Evidence(n, hit, line, score)
+    return sorted(found.values(), key=lambda one: -one.score)
+
+
+def covered(wanted: Sequence[str], present: Sequence[str]) -> float:
+    """The share of the wanted words that are present in some form."""
+    if not wanted:
+        return 0.0
+    return sum(any(alike(word, other) for other in present) for word in wanted) / len(wanted)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two words are forms of one another (`drift`, `drifts`), as far as their beginnings tell."""
+    one, other = _spelled(one), _spelled(other)
+    if one == other:
+        return True
+    shorter, longer = sorted((one, other), key=len)
+    if len(longer) - len(shorter) > 4 or is_cjk(shorter) or not shorter.isalpha() or not longer.isalpha():
+        return False
+    return len(shorter) >= 4 and longer.startswith(shorter[: max(4, len(shorter) - 2)])
+
+
+def _spelled(word: str) -> str:
+    """Irregular verbs in their plain form, British spelling like American."""
+    word = _PRESENT.get(word, word)
+    stem, plural = (word[:-1], "s") if word.endswith("res") else (word, "")
+    if len(stem) > 4 and stem.endswith("re"):
+        word = f"{stem[:-2]}er{plural}"
+    return word.replace("our", "or") if len(word) > 5 else word
+
+
+def _line(text: str, span: Stretch, before: Stretch | None) -> Line:
+    plain = _flat(span.of(text))
+    if before is not None and _LEANS.match(plain):
+        return Line(plain, f"{_flat(before.of(text))} {plain}")
+    return Line(plain, plain)
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"^\s*[-*•]\s+", "", text)).strip()
+
+
+def _speaks_of(asked: Asked, hit: Hit) -> bool:
+    present = words(hit.text)
+    initials = "".join(word[0] for word in present)
+    return all(
+        any(_same_name(name, other) for other in present) or (len(name) >= 3 and name in initials)
+        for name in asked.names
+    )
+
+
+def _same_name(name: str, other: str) -> bool:
+    # HTTPS is not HTTP: only longer names may be inflected.
+    return name == other or (len(name) >= 6 and alike(name, other))
+
+
+def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
+    present = words(line.quote)
+    around = covered(asked.content, words(f"{hit.text} {hit.filename}"))
+    share = (1 - AROUND) * covered(asked.content, present) + AROUND * around
+    if not has_kind(asked, line.quote):
+        return None
+    if len(hit.nearness) <= index:
+        return share if share >= _enough(asked) else None
+    near = hit.nearness[index]
+    if asked.wanted in (Wanted.PERSON, Wanted.TIME) and near < NEARLY_THE_SAME:
+        # "Who designed X?" and "When was X born?" are not answered by just any name or date beside X.
+        told = [word for word in asked.content if word not in asked.names]
+        if told and not covered(told, present):
+            return None
+    score = near + WORDS_WEIGHT * share
+    return score if near >= CLOSE and score >= ENOUGH else None
+
+
+def _enough(asked: Asked) -> float:
+    in_pairs = 2 * sum(map(is_cjk, asked.content)) > len(asked.content)
+    return ENOUGH_PAIRS if in_pairs else ENOUGH_WORDS
+
+
+def has_kind(asked: Asked, text: str) -> bool:
+    """Whether the text holds a thing of the kind that was asked for, beside what the question itself
+    brought."""
+    if asked.measure is not None and not asked.measure.search(text):
+        return False
+    if asked.wanted is Wanted.NUMBER:
+        return _NUMBER.search(text) is not None
+    if asked.wanted is Wanted.TIME:
+        return _TIME.search(text) is not None
+    if asked.wanted is Wanted.PERSON:
+        return any(
+            not any(alike(word, known) for known in asked.content)
+            for found in _NAME.finditer(text)
+            for word in words(found[0])
+            if word not in STOPWORDS and not _TIME.search(found[0])
+        )
+    return True

@@ -1,0 +1,42 @@
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from typing_extensions import override
+
+from application.files.check_incoming import OF_ONE, CheckIncoming, Incoming
+from application.files.scan import Scan
+from domain.document import FileKind
+from tests.fakes.extraction import FakeExtractor
+from tests.unit.files.desk import ANN, BEN, TEXT
+
+
+@dataclass(eq=False)
+class SlowExtractor(FakeExtractor):
+    """Takes for ever with files that are called so."""
+
+    at_it: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @override
+    async def check(self, file: Path, extension: str) -> None:
+        if file.stem == "slow":
+            self.at_it += 1
+            await self.done.wait()
+            self.at_it -= 1
+
+
+async def test_one_users_slow_documents_do_not_hold_up_others(tmp_path: Path) -> None:
+    slow, quick = (Incoming(name, tmp_path / name, len(TEXT)) for name in ("slow.pdf", "quick.pdf"))
+    extractor = SlowExtractor()
+    check = CheckIncoming(scan=Scan(), extractor=extractor, max_mb=dict.fromkeys(FileKind, 1))
+    anns = [asyncio.create_task(check(ANN, slow)) for _ in range(2 * OF_ONE)]
+    async with asyncio.timeout(5):
+        while extractor.at_it < OF_ONE:  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0)
+
+        assert (await check(BEN, quick)).name == "quick.pdf"
+
+        assert extractor.at_it == OF_ONE
+        extractor.done.set()
+        assert {checked.name for checked in await asyncio.gather(*anns)} == {"slow.pdf"}
