@@ -42,10 +42,10 @@ async def test_postgresql_says_so(postgresql_store: SqlStore) -> None:
 
 async def _note_in_full_database(store: SqlStore, user: UserId) -> None:
     async with connected(store.sessions) as session:
-        pages = await session.scalar(text("PRAGMA page_count"))
+        pages, free = [await session.scalar(text(f"PRAGMA {n}")) for n in ("page_count", "freelist_count")]
         await session.execute(text(f"PRAGMA max_page_count = {pages}"))
         try:
-            await session.execute(text(NOTE), {"user": user, "message": "x" * 1_000_000})
+            await session.execute(text(NOTE), {"user": user, "message": "x" * (free + 250) * 4096})
             await session.commit()
         finally:
             await session.rollback()

@@ -14,7 +14,7 @@ from domain.job import JobKind
 
 log = logging.getLogger(__name__)
 
-HEAD_START = timedelta(seconds=15)  # longer than any store is waited for
+HEAD_START = timedelta(seconds=60)  # longer than all stores together are waited for
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from domain.job import JobKind
 log = logging.getLogger(__name__)
 
 SETTLED = timedelta(days=1)  # what is younger may just be coming in
-FEW = 10
+FEW, ONE_IN = 10, 50  # so few may be orphans, or one of so many
 MOST = 10_000  # of each kind in one sweep; the next one goes on
 PORTION = 500
 
@@ -48,9 +48,9 @@ class Difference:
     agreeing: int = 0
 
     def is_plausible(self, missing: Findings[Any]) -> bool:
-        """A crash leaves one or two. Where most do not agree, or nothing does, this is another database's
-        store, or a disk that is not mounted."""
-        return self.agreeing > 0 and missing.count <= max(FEW, self.agreeing)
+        """A crash leaves one or two. Where many do not agree, or nothing does, this is another database's
+        store, a backup that is just being restored, or a disk that is not mounted."""
+        return self.agreeing > 0 and missing.count <= max(FEW, self.agreeing // ONE_IN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from typing_extensions import override
 
+STALLED_S = 60.0  # whoever takes no piece for so long is gone: the store has few connections
+
 
 class FileStream(ASGIResponse):
     """Sends pieces and closes their generator, whatever ends the transfer. The generator is asked for the
@@ -50,7 +52,7 @@ class FileStream(ASGIResponse):
             async for piece in self.pieces:
                 if left:  # also said once the last byte is out
                     break
-                with anyio.CancelScope() as taking:
+                with anyio.move_on_after(STALLED_S) as taking:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 if taking.cancelled_caught:
                     break

@@ -49,7 +49,7 @@ def _part(asked: str, size: int) -> Part | None:
     found = _RANGE.fullmatch(asked)
     if found is None or not any(found.groups()):
         return None
-    first, last = (int(digits[:_DIGITS]) if digits else None for digits in found.groups())
+    first, last = (_number(digits) if digits else None for digits in found.groups())
     if first is None:
         length = min(last or 0, size)
         start = size - length
@@ -61,3 +61,7 @@ def _part(asked: str, size: int) -> Part | None:
     if length <= 0:
         raise RangeNotSatisfiable(size)
     return Part(start, length, size)
+
+
+def _number(digits: str) -> int:
+    return int(digits.lstrip("0")[:_DIGITS] or 0)

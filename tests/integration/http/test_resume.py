@@ -11,6 +11,7 @@ from tests.conftest import Valkey
 from tests.integration.house import House, Told, User, a_house
 from tests.integration.http.answers import refusal
 from tests.integration.http.following import Workers, asking, at, followed, following
+from tests.integration.waiting import until
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
 
@@ -103,6 +104,16 @@ class TestFinished:
         assert (answer.status_code, answer.content) == (204, b"")
 
 
+async def forgotten(redis: Redis, message: int) -> None:
+    """The copy of a reply that has ended is gone; not before it is complete, or the rest would follow."""
+
+    async def is_complete() -> bool:
+        return 0 < int(redis.ttl(f"chat:events:{message}")) <= 600
+
+    await until(is_complete, 10)
+    redis.delete(f"chat:events:{message}")
+
+
 class TestForgotten:
     """Ten minutes after its end the events are gone."""
 
@@ -110,7 +121,7 @@ class TestForgotten:
     async def told(self, cleo: User, valkey: Valkey) -> Told:
         told = await cleo.ask("How?")
         with Redis.from_url(f"{valkey.url}?db=2") as redis:
-            redis.delete(f"chat:events:{told.message}")
+            await forgotten(redis, told.message)
         return told
 
     async def test_the_stored_text_is_told(self, cleo: User, told: Told) -> None:
