@@ -35,7 +35,7 @@ from tests.servers.script import End, Script
 from tests.transports import TRANSPORTS, client_over
 
 PROMPT = Prompt(user=UserId(7), memory=MemoryId(41), system="Be kind.", input="Why are leaves green?")
-IDLE = 0.3
+IDLE = 1.2
 ODD = ["a\u2028b", "\u0085", "c\x0bd\x0c", "data: ", '"data: {"', "\n", "\r\n", "\\", " ", "文档 🎓"]
 
 
