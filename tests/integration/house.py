@@ -16,8 +16,10 @@ from dishka import Provider, Scope
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from adapters.argon2.hasher import Argon2Hasher
 from adapters.onnx.embedder import MiniLmEmbedder
 from adapters.sql import migrate
+from application.ports.credentials import PasswordHasher
 from application.ports.passages import Embedder
 from entrypoints.server import CONNECTIONS
 from entrypoints.setting_values import MINILM
@@ -202,13 +204,21 @@ async def a_house(folder: Path, *overrides: Provider, **environ: str) -> AsyncIt
         yield house
 
 
-def _one_model_for_all(settings: Settings) -> Provider:
-    """Loading the embedding model takes longer than all the rest of a house."""
+def _cheaper_to_start(settings: Settings) -> Provider:
+    """The real parts, but one embedding model for all houses, which takes longer to load than all the rest,
+    and Argon2 with little memory: there are thousands of people in these tests."""
     provider = Provider(scope=Scope.APP)
+    hasher = _hasher()
+    provider.provide(lambda: hasher, provides=PasswordHasher, override=True)
     if settings.embedding_model == MINILM:
-        shared = _embedder(asyncio.get_running_loop())
-        provider.provide(lambda: shared, provides=Embedder, override=True)
+        embedder = _embedder(asyncio.get_running_loop())
+        provider.provide(lambda: embedder, provides=Embedder, override=True)
     return provider
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return Argon2Hasher(at_once=1, memory_kib=64)
 
 
 @cache
@@ -219,7 +229,7 @@ def _embedder(_: asyncio.AbstractEventLoop) -> Embedder:
 @asynccontextmanager
 async def running(settings: Settings, *overrides: Provider) -> AsyncIterator[House]:
     port = free_port()
-    app = create_app(settings, _one_model_for_all(settings), *overrides)
+    app = create_app(settings, _cheaper_to_start(settings), *overrides)
     server = Server(
         app,
         address="127.0.0.1",

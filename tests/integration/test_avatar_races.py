@@ -147,7 +147,6 @@ async def test_500_starts_by_100_users_at_4_workers(crowd: Crowd) -> None:
 
     refusals = [type(one) for one in found if isinstance(one, Exception)]
     assert set(refusals) <= {PoolBusy, PoolTimeout, StorageUnavailable}  # the others: too busy just then
-    assert len(refusals) < len(found) / 2
     await until(crowd.is_even, 20)
     assert crowd.manager.most <= 5
     assert 0 < sum((await crowd.held()).values()) <= 100

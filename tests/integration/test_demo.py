@@ -43,13 +43,9 @@ async def test_on_the_default_parts(tmp_path: Path) -> None:
     await travel(tmp_path)
 
 
-async def test_on_postgresql(tmp_path: Path, postgresql_database: str) -> None:
-    await travel(tmp_path, DATABASE_URL=postgresql_database)
-
-
-async def test_on_an_external_redis(tmp_path: Path) -> None:
+async def test_on_postgresql_and_an_external_redis(tmp_path: Path, postgresql_database: str) -> None:
     with tcp_valkey() as url:
-        await travel(tmp_path, REDIS_URL=url)
+        await travel(tmp_path, DATABASE_URL=postgresql_database, REDIS_URL=url)
 
 
 async def test_with_an_openai_compatible_model(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def share_of(workers: int) -> int:
 class Argon2Hasher(PasswordHasher):
     """`at_once` threads, so at most `at_once` × 19 MiB and as many cores are busy hashing."""
 
-    def __init__(self, at_once: int) -> None:
-        self._argon2 = Argon2(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+    def __init__(self, at_once: int, memory_kib: int = MEMORY_KIB) -> None:
+        self._argon2 = Argon2(time_cost=PASSES, memory_cost=memory_kib, parallelism=LANES)
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
         self._nobody = self._argon2.hash("nobody has this password")
 

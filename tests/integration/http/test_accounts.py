@@ -11,11 +11,15 @@ import httpx
 import jwt
 import pytest
 from argon2 import PasswordHasher
+from dishka import Provider, Scope
 from redis import Redis
 
+from adapters.argon2.hasher import Argon2Hasher
+from application.ports.credentials import PasswordHasher as Hashing
 from entrypoints.admin import create_admin
 from tests.integration.house import PASSWORD, House, User, a_house, running, settings_for
 from tests.integration.http.answers import refusal
+from tests.servers.llm_service import LlmServiceServer
 from tests.servers.smtp import SmtpServer
 
 SENT = {"msg": "Verification code sent."}
@@ -576,14 +580,25 @@ async def test_a_long_local_part_makes_a_name_of_fifty(house: House) -> None:
     assert await house.sql("SELECT username FROM user_profile") == [("x" * 50,)]
 
 
-async def test_an_old_hash_is_renewed_by_a_login(house: House) -> None:
+@pytest.fixture
+async def costly_house(
+    tmp_path: Path, redis: object, valkey_url: str, llm: LlmServiceServer
+) -> AsyncIterator[House]:
+    """Its passwords cost as much as in production."""
+    hashing = Provider(scope=Scope.APP)
+    hashing.provide(lambda: Argon2Hasher(at_once=1), provides=Hashing, override=True)
+    async with a_house(tmp_path, hashing, REDIS_URL=valkey_url, LLM_URL=llm.url) as house:
+        yield house
+
+
+async def test_an_old_hash_is_renewed_by_a_login(costly_house: House) -> None:
     """PW-2: at least 19 MiB, t=2, p=1."""
-    await house.register("ann@example.org")
+    await costly_house.register("ann@example.org")
     weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
-    await house.sql(f"UPDATE user SET password_hash = '{weak}'")
+    await costly_house.sql(f"UPDATE user SET password_hash = '{weak}'")
     for _ in range(2):
-        await house.login("ann@example.org")
-        ((hash,),) = await house.sql("SELECT password_hash FROM user")
+        await costly_house.login("ann@example.org")
+        ((hash,),) = await costly_house.sql("SELECT password_hash FROM user")
         assert hash != weak
         kind, _, parameters = hash.split("$")[1:4]
         strength = {name: int(n) for name, n in (one.split("=") for one in parameters.split(","))}
