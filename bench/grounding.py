@@ -26,24 +26,24 @@ import httpx
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent)]
 
-from adapters.disk.blobs import DiskBlobs  # noqa: E402
-from adapters.extraction.extractor import ProcessExtractor  # noqa: E402
-from adapters.onnx.embedder import MiniLmEmbedder  # noqa: E402
-from application.chat.prompt import (  # noqa: E402
+from adapters.disk.blobs import DiskBlobs  # noqa: E402 (the path is set above)
+from adapters.extraction.extractor import ProcessExtractor  # noqa: E402 (the path is set above)
+from adapters.onnx.embedder import MiniLmEmbedder  # noqa: E402 (the path is set above)
+from application.chat.prompt import (  # noqa: E402 (the path is set above)
     GROUNDED_MAX_TOKENS,
     GROUNDED_SYSTEM_PROMPT,
     GROUNDED_TEMPERATURE,
     with_documents,
 )
-from application.retrieval.extractive import NOT_ANSWERED  # noqa: E402
-from application.retrieval.gate import answering  # noqa: E402
-from application.retrieval.grounding import grounded  # noqa: E402
-from application.retrieval.own_index import OwnIndex  # noqa: E402
-from application.retrieval.trigger import trigger  # noqa: E402
-from domain.document import FileId, FileKind, Hit, StoredFile  # noqa: E402
-from domain.user import UserId  # noqa: E402
-from entrypoints.children.weights import bundled_model  # noqa: E402
-from tests.fakes.passages import FakePassages  # noqa: E402
+from application.retrieval.extractive import NOT_ANSWERED  # noqa: E402 (the path is set above)
+from application.retrieval.gate import answering  # noqa: E402 (the path is set above)
+from application.retrieval.grounding import grounded  # noqa: E402 (the path is set above)
+from application.retrieval.own_index import OwnIndex  # noqa: E402 (the path is set above)
+from application.retrieval.trigger import trigger  # noqa: E402 (the path is set above)
+from domain.document import FileId, FileKind, Hit, StoredFile  # noqa: E402 (the path is set above)
+from domain.user import UserId  # noqa: E402 (the path is set above)
+from entrypoints.children.weights import bundled_model  # noqa: E402 (the path is set above)
+from tests.fakes.passages import FakePassages  # noqa: E402 (the path is set above)
 
 SAMPLES = HERE.parent / "docs" / "samples"
 READER = UserId(1)

@@ -24,12 +24,12 @@ from sqlalchemy import text
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent)]
 
-from adapters.sql import migrate  # noqa: E402
-from application.ports.passages import Passages, Vector  # noqa: E402
-from domain.user import UserId  # noqa: E402
-from tests.builders import a_passage, a_user  # noqa: E402
-from tests.contracts.stores import Shelves, SqlStore, sql_store  # noqa: E402
-from tests.fresh_database import fresh_database  # noqa: E402
+from adapters.sql import migrate  # noqa: E402 (the path is set above)
+from application.ports.passages import Passages, Vector  # noqa: E402 (the path is set above)
+from domain.user import UserId  # noqa: E402 (the path is set above)
+from tests.builders import a_passage, a_user  # noqa: E402 (the path is set above)
+from tests.contracts.stores import Shelves, SqlStore, sql_store  # noqa: E402 (the path is set above)
+from tests.fresh_database import fresh_database  # noqa: E402 (the path is set above)
 
 MODEL, DIMENSIONS, PER_FILE = "bench", 384, 100
 OTHERS, QUESTIONS, CANDIDATES = 30, 40, 20

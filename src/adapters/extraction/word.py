@@ -12,7 +12,7 @@ from docx.opc.exceptions import OpcError
 from docx.opc.part import Part, XmlPart
 from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
-from lxml.etree import LxmlError  # type: ignore[import-untyped]
+from lxml.etree import LxmlError  # type: ignore[import-untyped]  # untyped in lxml
 
 from adapters.extraction.archive import check_archive
 from adapters.extraction.reading import Limits, Refused, Sheet, Why, clean

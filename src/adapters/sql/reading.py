@@ -399,7 +399,7 @@ class SqlReading(Reading):
     async def known_as(self, reader: UserId, index_names: Sequence[str]) -> Sequence[KnownFile]:
         deleted = _f.deleted_at.is_not(None)
         known = select(_f.index_name, _f.public, _f.id, _f.original_name, deleted)
-        within_reach = or_(and_(_f.user_id == reader, _f.public.is_(False)), _f.public)
+        within_reach = or_(_f.user_id == reader, _f.public)
         async with looking(self.engine) as db:
             rows = await db.execute(known.where(_f.index_name.in_(index_names), within_reach))
             return [KnownFile(*row) for row in rows]

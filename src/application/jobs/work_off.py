@@ -23,7 +23,6 @@ RENEW_S = 10.0
 LOOK_EVERY_S = 1.0
 
 Doing = Callable[[Job], Awaitable[None]]
-GivingUp = Callable[[dict[str, object]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,7 @@ class WorkOff:
     at_once: int | None = None
     renew_s: float = RENEW_S
     look_every_s: float = LOOK_EVERY_S
-    giving_up: Mapping[str, GivingUp] = field(default_factory=dict)  # says so to whom it concerns
+    giving_up: Mapping[str, Doing] = field(default_factory=dict)  # says so to whom it concerns
 
     async def forever(self) -> None:
         while True:
@@ -81,7 +80,7 @@ class WorkOff:
 
     async def _give_up(self, job: Job) -> None:
         if give_up := self.giving_up.get(job.kind):
-            await give_up(job.payload)
+            await give_up(job)
 
     async def _settle(self, job: Job, doing: "asyncio.Future[None]") -> None:
         if doing.cancelled():

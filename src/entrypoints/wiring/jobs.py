@@ -1,7 +1,7 @@
 """Who does which jobs, and who orders them anew or cancels them."""
 
 from datetime import timedelta
-from typing import Any, NewType
+from typing import NewType
 
 from dishka import Provider, Scope, provide, provide_all
 
@@ -62,8 +62,8 @@ class JobsProvider(Provider):
         async def export(job: Job) -> None:
             await export_account(ExportId(job.number("export_id")), last_try=job.is_last_try)
 
-        async def give_up_export(payload: dict[str, Any]) -> None:
-            await export_account.give_up(ExportId(int(payload["export_id"])))
+        async def give_up_export(job: Job) -> None:
+            await export_account.give_up(ExportId(job.number("export_id")))
 
         async def expire(job: Job) -> None:
             await expire_export(ExportId(job.number("export_id")))
@@ -113,8 +113,8 @@ class JobsProvider(Provider):
         async def index(job: Job) -> None:
             await index_document(FileId(job.number("file_id")), job)
 
-        async def give_up(payload: dict[str, Any]) -> None:
-            await index_document.give_up(FileId(int(payload["file_id"])))
+        async def give_up(job: Job) -> None:
+            await index_document.give_up(FileId(job.number("file_id")))
 
         documents = WorkOff(
             queue=queue,

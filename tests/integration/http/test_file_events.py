@@ -14,13 +14,12 @@ from domain.document import FileId, StoredFile
 from entrypoints.http.event_stream import StreamTimes
 from tests.conftest import Valkey
 from tests.fakes.knowledge import FakeKnowledge
+from tests.images import a_picture
 from tests.integration.house import User
 from tests.integration.http.answers import refusal
 from tests.integration.http.following import Workers, at, two_workers
 from tests.integration.http.watching import watching
 from tests.servers.llm_service import LlmServiceServer
-
-PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 50
 
 
 class Library(FakeKnowledge):
@@ -214,9 +213,8 @@ async def test_cancelled_and_ordered_anew(ann: User, library: Library) -> None:
 
 
 async def test_a_picture_is_just_there(ann: User) -> None:
-    answer = await ann.post("/api/chat/upload", files={"file": ("cell.png", PNG)})
-    if answer.status_code != 200:
-        pytest.skip("no picture")
+    answer = await ann.post("/api/chat/upload", files={"file": ("cell.png", a_picture())})
+    assert answer.status_code == 200, answer.text
     file = answer.json()["file_id"]
     assert (await status_of(ann, file))["status"] == "stored"
     refused = await ann.post(f"/api/files/{file}/reindex")

@@ -18,6 +18,7 @@ from typing_extensions import override
 from adapters.disk.blobs import DiskBlobs
 from application.ports.blobs import Blobs, BlobStoreUnavailable
 from entrypoints.settings import Settings
+from tests.documents import marked_encrypted
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import ISO, refusal
 from tests.integration.http.raw import connected
@@ -293,17 +294,6 @@ async def test_documents_that_cannot_be_read(ann: User, untouched: None, name: s
     assert refusal(answer) in ((UNREADABLE, MISMATCH) if name == "cut.docx" else (UNREADABLE,))
 
 
-def flagged(archive: bytes) -> bytes:
-    """With every entry marked as encrypted."""
-    data = bytearray(archive)
-    at = 0
-    while (at := data.find(b"PK\x01\x02", at)) >= 0:
-        (flags,) = struct.unpack_from("<H", data, at + 8)
-        struct.pack_into("<H", data, at + 8, flags | 1)
-        at += 4
-    return bytes(data)
-
-
 BROKEN: dict[str, Callable[[], bytes]] = {
     "cut.pdf": lambda: b"%PDF-1.7\n" + b"garbage " * 100,
     "empty.pdf": lambda: b"%PDF-1.7",
@@ -311,7 +301,7 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "bomb.docx": lambda: word(parts={"word/zeros.xml": b"\x00" * (60 * MB)}),
     "macro.docx": lambda: word(parts={"word/vbaProject.bin": b"macro"}),
     "locked.docx": lambda: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 2000,
-    "encrypted.docx": lambda: flagged(word()),
+    "encrypted.docx": lambda: marked_encrypted(word()),
     "blank.txt": lambda: b" \n\t \n",
     "blank.docx": lambda: word(text=" "),
     "many.docx": lambda: word(parts={f"f{n}": b"" for n in range(6000)}),

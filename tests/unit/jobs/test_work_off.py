@@ -128,8 +128,8 @@ class TestOne:
             shop.clock.pass_(LEASE + timedelta(seconds=1))
         worker, told = shop.worker(), []
 
-        async def give_up(payload: dict[str, object]) -> None:
-            told.append(payload)
+        async def give_up(job: Job) -> None:
+            told.append(job.payload)
 
         object.__setattr__(worker, "giving_up", {shop.row.kind: give_up})
         assert await worker.one()
@@ -142,8 +142,8 @@ class TestOne:
         await shop.add(n=1)
         worker, told = shop.worker(), []
 
-        async def give_up(payload: dict[str, object]) -> None:
-            told.append(payload)
+        async def give_up(job: Job) -> None:
+            told.append(job.payload)
 
         async def stumble(job: Job) -> None:
             raise MemoryError
