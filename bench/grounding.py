@@ -38,6 +38,7 @@ from application.chat.prompt import (  # noqa: E402 (the path is set above)
 from application.retrieval.extractive import NOT_ANSWERED  # noqa: E402 (the path is set above)
 from application.retrieval.gate import answering  # noqa: E402 (the path is set above)
 from application.retrieval.grounding import grounded  # noqa: E402 (the path is set above)
+from application.retrieval.nearness import with_nearness  # noqa: E402 (the path is set above)
 from application.retrieval.own_index import OwnIndex  # noqa: E402 (the path is set above)
 from application.retrieval.trigger import trigger  # noqa: E402 (the path is set above)
 from domain.document import FileId, FileKind, Hit, StoredFile  # noqa: E402 (the path is set above)
@@ -91,9 +92,13 @@ class Outcome:
     passing: list[Hit]
 
 
+async def judged(index: OwnIndex, question: str) -> list[Hit]:
+    return await with_nearness(index.embedder, question, await index.find(question, READER))
+
+
 async def ask(index: OwnIndex, model: Model, question: str) -> Outcome:
     start = time.perf_counter()
-    found = list(await index.find(question, READER))
+    found = await judged(index, question)
     passing = answering(question, found)
     if not passing:
         return Outcome(
@@ -120,7 +125,7 @@ async def indexed(folder: Path, names: list[str]) -> tuple[OwnIndex, MiniLmEmbed
         async def pieces(content: bytes = content) -> AsyncGenerator[bytes]:
             yield content
 
-        disk_name = f"sample-{number:08}"
+        disk_name = f"{number:032x}"
         await index.blobs.put(disk_name, pieces())
         file = StoredFile(
             user_id=READER,
@@ -217,7 +222,7 @@ async def report(index: OwnIndex, model: Model, asked: dict[str, dict], only: st
     for question in asked["general"]:
         if only not in question:
             continue
-        outcome_hits = answering(question, list(await index.find(question, READER)))
+        outcome_hits = answering(question, await judged(index, question))
         quiet += not outcome_hits
         passed += bool(outcome_hits)
         if outcome_hits or trigger(question, None, []).asks:

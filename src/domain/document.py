@@ -128,7 +128,7 @@ class Passage:
 class Hit:
     """A passage that may answer a question. `score` is for display (0 to 1 with our own index; whatever the
     RAG service reports otherwise). `similarity` is the cosine to the question where we know it, and
-    `nearness` that of each of its lines (`application.retrieval.evidence.lines`)."""
+    `nearness` that of each of its lines (`application.retrieval.lines`) once somebody judges them."""
 
     filename: str
     page: int | None

@@ -1,5 +1,6 @@
 """Work that must happen after a commit and may not be lost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -43,6 +44,11 @@ class Job:
     def number(self, name: str) -> int:
         """A number from the payload."""
         return int(str(self.payload[name]))
+
+    def words(self, name: str) -> Sequence[str]:
+        """Words from the payload; none where it has none of this name."""
+        words = self.payload.get(name)
+        return [str(word) for word in words] if isinstance(words, list) else []
 
     @property
     def is_last_try(self) -> bool:

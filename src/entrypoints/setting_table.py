@@ -174,6 +174,13 @@ class Settings:
         secret=True,
     )
     s3_secret_access_key: str | None = setting("Storage", "The secret that belongs to it.", text, secret=True)
+    sweep_orphans: str = setting(
+        "Storage",
+        "Uploaded files and database are compared every hour. What is on one side only, twice in a row, is "
+        "removed (`erase`) or just logged (`report`); `off` compares nothing.",
+        one_of("erase", "report", "off"),
+        "erase",
+    )
     job_worker: str = setting(
         "Storage",
         "Background jobs run inside the server (`embedded`) or in `virtual-tutor worker` (`external`).",

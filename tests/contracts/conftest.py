@@ -10,19 +10,19 @@ from redis.asyncio import Redis
 
 from adapters.redis.client import connect
 from adapters.s3.blobs import S3Blobs
-from adapters.sql import migrate
 from tests.buckets import client_at, fresh_blobs
 from tests.conftest import Valkey
 from tests.contracts.stores import FakeStore, SqlStore, Store, sql_store
 from tests.contracts.times import RealTime, Time, ToldTime
-from tests.fresh_database import fresh_database
+from tests.migrated import migrated
+from tests.postgresql import fresh_database
 from tests.servers.s3 import S3Server
 
 
 @pytest.fixture(scope="session")
 async def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SqlStore]:
     url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('sqlite') / 'app.db'}"
-    await asyncio.to_thread(migrate.upgrade, url)
+    await asyncio.to_thread(migrated, url)
     async with sql_store(url) as store:
         yield store
 
@@ -30,7 +30,7 @@ async def sqlite_store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 @pytest.fixture(scope="session")
 async def postgresql_store(postgresql: str) -> AsyncIterator[SqlStore]:
     url = await fresh_database(postgresql)
-    await asyncio.to_thread(migrate.upgrade, url)
+    await asyncio.to_thread(migrated, url)
     async with sql_store(url) as store:
         yield store
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from adapters.sql import mapping as t
 from adapters.sql.engine import database, reading
+from adapters.sql.full_text import SqlFullText
 from adapters.sql.jobs import SqlJobQueue
 from adapters.sql.passages import SqlPassages
 from adapters.sql.reading import SqlReading
@@ -127,6 +128,7 @@ class SqlStore(Store):
         self.work = SqlWorkFactory(writing)
         self.reading = SqlReading(reading(engine))
         self.queue = SqlJobQueue(writing, reading(engine))
+        self.full_text = SqlFullText(writing, reading(engine))
         self._passages = SqlPassages(writing, reading(engine))
 
     @override
@@ -190,10 +192,10 @@ class SqlStore(Store):
         tables = [f'"{table.name}"' for table in _all_tables().sorted_tables]
         async with self.engine.begin() as connection:
             if self.engine.dialect.name == "postgresql":
-                guard = "user_action_log_never_emptied"
-                await connection.execute(text(f"ALTER TABLE user_action_log DISABLE TRIGGER {guard}"))
-                await connection.execute(text(f"TRUNCATE {', '.join(tables)} CASCADE"))
-                await connection.execute(text(f"ALTER TABLE user_action_log ENABLE TRIGGER {guard}"))
+                # TRUNCATE would make each table and index anew; in this role no trigger and no key objects
+                deletions = " ".join(f"DELETE FROM {table};" for table in tables)
+                role = "SET LOCAL session_replication_role = replica;"
+                await connection.execute(text(f"DO $$ BEGIN {role} {deletions} END $$"))
                 return
             guards = text("SELECT name, sql FROM sqlite_master WHERE name LIKE 'user_action_log_no_%'")
             kept = (await connection.execute(guards)).all()

@@ -16,6 +16,7 @@ from tests.fakes.blobs import FakeBlobs
 
 CONTENT = bytes(range(256)) * 4000
 MB = 1024 * 1024
+NAME = "0123456789abcdef" * 2
 
 
 @pytest.fixture(params=["fake", "disk", "s3"])
@@ -79,9 +80,9 @@ async def test_it_can_be_had_as_a_file(blobs: Blobs) -> None:
 
 async def test_what_is_not_there_is_not_found(blobs: Blobs) -> None:
     with pytest.raises(BlobNotFound):
-        await read(blobs, "never-was-there")
+        await read(blobs, NAME)
     with pytest.raises(BlobNotFound):
-        async with blobs.local("never-was-there"):
+        async with blobs.local(NAME):
             pass
 
 
@@ -106,12 +107,12 @@ async def test_of_many_at_once_one_gets_the_name(blobs: Blobs) -> None:
 
 async def test_half_a_blob_is_none(blobs: Blobs) -> None:
     with pytest.raises(ConnectionResetError):
-        await blobs.put("half-of-a-blob", broken(b"half"))
+        await blobs.put(NAME, broken(b"half"))
 
     with pytest.raises(BlobNotFound):
-        await read(blobs, "half-of-a-blob")
-    await blobs.put("half-of-a-blob", pieces(b"whole"))
-    assert await read(blobs, "half-of-a-blob") == b"whole"
+        await read(blobs, NAME)
+    await blobs.put(NAME, pieces(b"whole"))
+    assert await read(blobs, NAME) == b"whole"
 
 
 async def test_what_is_erased_is_gone(blobs: Blobs) -> None:
@@ -171,14 +172,14 @@ async def test_a_cancelled_put_leaves_nothing(blobs: Blobs, large: bool) -> None
         begun.set()
         await asyncio.Event().wait()
 
-    putting = asyncio.ensure_future(blobs.put("never-came-whole", never_ending()))
+    putting = asyncio.ensure_future(blobs.put(NAME, never_ending()))
     await begun.wait()
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await putting
 
     with pytest.raises(BlobNotFound):
-        await read(blobs, "never-came-whole")
+        await read(blobs, NAME)
     assert await inventory(blobs) == []
     assert await blobs.tidy(datetime.now(UTC) + timedelta(days=1)) == 0
 

@@ -6,8 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.sql.engine import reading
-from adapters.sql.full_text import SqlFullText
 from application.ports.persistence import Context, FoundLine, Settled, Told, VersionLine
 from domain.conversation import (
     MemoryId,
@@ -516,7 +514,7 @@ class TestTheIndex:
         async with sql.work() as w:
             await w.sessions.remove(talk.session)
             await w.commit()
-        await SqlFullText(sql.sessions, reading(sql.engine)).sweep()
+        await sql.full_text.sweep()
         if sql.engine.dialect.name == "sqlite":
             left = await sql.rows("SELECT c0 FROM message_fts_content")
             assert left == [("osmosis",), ("diffusion",)]

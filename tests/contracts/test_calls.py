@@ -14,6 +14,7 @@ from application.ports.calls import (
     Calls,
     FilesChanged,
     Followed,
+    JobsCancelled,
     Stopped,
     StopSession,
     StopUnread,
@@ -32,7 +33,7 @@ STOPPED = Stopped(MessageId(9), 12)
 NOISE = [
     *("", "null", "[]", "{}", '"user"', "\xff", '{"user": "x"}', '{"user": null}', '{"user": 1.5}'),
     *('{"session": 3}', '{"session": "3", "order": "o"}', '{"order": "o"}', '{"unread": []}'),
-    *('{"followed": 3}', '{"followed": [[]]}', '{"followed": ["x"]}', '{"something": "new"}'),
+    *('{"followed": 3}', '{"followed": [[]]}', '{"followed": ["x"]}', '{"something": "new"}', '{"jobs": 1}'),
 ]
 
 
@@ -93,12 +94,13 @@ class TestCalling:
             await calls.followed([MessageId(1), MessageId(2)])
             await calls.followed([])
             await calls.files_changed(ANN)
+            await calls.jobs_cancelled()
             await calls.stop_user(BEN)
             for heard in (one, other):
                 assert await hears(
                     heard,
                     *(StopUser(ANN), StopUnread(BIOLOGY), Followed([MessageId(1), MessageId(2)])),
-                    *(Followed([]), FilesChanged(ANN), StopUser(BEN)),
+                    *(Followed([]), FilesChanged(ANN), JobsCancelled(), StopUser(BEN)),
                 )
 
     async def test_a_call_nobody_hears_is_no_error(self, calls: Calls) -> None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from adapters.disk.blobs import DiskBlobs
-from application.ports.blobs import BlobNotFound, BlobStoreUnavailable
+from application.ports.blobs import BlobNotFound, BlobStoreUnavailable, BlobUnreadable
 from tests.full_disk import no_file_grows_beyond
 
 LIMIT = 256 * 1024
@@ -64,6 +64,22 @@ async def test_a_full_disk_is_noticed_at_the_last_moment(blobs: DiskBlobs, root:
         await blobs.put(uuid4().hex, pieces(2000))
 
     assert files(root) == []
+
+
+async def test_what_cannot_be_read_is_not_taken_for_gone(blobs: DiskBlobs, root: Path) -> None:
+    name = uuid4().hex
+    root.mkdir()
+    (root / name[:2]).write_text("a file stands where the folder should be")
+
+    with pytest.raises(BlobUnreadable):
+        await size_of(blobs, name)
+
+
+async def test_a_folder_knows_what_is_gone(blobs: DiskBlobs) -> None:
+    kept, never = uuid4().hex, uuid4().hex
+    await blobs.put(kept, pieces(10))
+
+    assert await blobs.gone([kept, never]) == {never}
 
 
 async def test_a_folder_that_cannot_be_made_is_no_bug(tmp_path: Path) -> None:

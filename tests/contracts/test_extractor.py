@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapters.extraction import formats
-from adapters.extraction.extractor import ProcessExtractor
+from adapters.extraction.extractor import BEHIND, ProcessExtractor
 from adapters.extraction.reading import Limits
 from adapters.extraction.wire import ENCODER, LINES, Done, Found, Line, PagesRead, Refusal, Request
 from application.ports.extraction import ExtractionUnavailable, Extractor, Piece
@@ -143,6 +143,19 @@ async def test_line_ends_controls_and_deserts_of_blanks_are_made_plain(
 
 
 # pdf
+
+
+async def test_what_runs_through_all_pages_of_a_pdf_is_read_once(
+    process: ProcessExtractor, write: Callable[[bytes], Path]
+) -> None:
+    pages = [
+        f"Oceans\nPage of {word}.\nProf. Sand - {n}" for n, word in enumerate(("salt", "waves", "ice"), 1)
+    ]
+
+    found = await process.pieces(write(pdf(*pages)), "pdf")
+
+    assert [piece.text for piece in found] == [pages[0], "Page of waves.", "Page of ice."]
+    assert all(piece.end - piece.start == len(piece.text) for piece in found)
 
 
 async def test_the_pages_of_a_pdf_are_kept_apart(process: ProcessExtractor) -> None:
@@ -291,6 +304,20 @@ async def test_a_long_reading_keeps_nobody_from_uploading(
         await asyncio.wait(readings)
 
 
+@pytest.mark.parametrize("ask", ["check", "pieces"])
+async def test_a_child_stands_behind_whoever_started_it(tmp_path: Path, ask: str) -> None:
+    os.mkfifo(tmp_path / "silent")
+    asking = asyncio.create_task(getattr(ProcessExtractor(), ask)(tmp_path / "silent", "txt"))
+    try:
+        async with asyncio.timeout(20):
+            lowest = min(19, os.getpriority(os.PRIO_PROCESS, 0) + BEHIND)
+            while priorities() != [lowest]:  # noqa: ASYNC110 (what is waited for has no event)
+                await asyncio.sleep(0.01)
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
 async def test_a_cancelled_reader_leaves_no_process(tmp_path: Path) -> None:
     file = tmp_path / "long.txt"
     file.write_bytes(b"word " * 1_000_000)
@@ -301,7 +328,7 @@ async def test_a_cancelled_reader_leaves_no_process(tmp_path: Path) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert not any("adapters.extraction.child" in line for line in command_lines_of_children())
+    assert not children()
 
 
 async def test_who_has_heard_enough_leaves_no_process(write: Callable[[bytes], Path]) -> None:
@@ -311,14 +338,18 @@ async def test_who_has_heard_enough_leaves_no_process(write: Callable[[bytes], P
     file = write(pdf(*["word " * 200] * 50))
     with pytest.raises(InterruptedError):
         await ProcessExtractor().pieces(file, "pdf", enough)
-    assert not any("adapters.extraction.child" in line for line in command_lines_of_children())
+    assert not children()
 
 
-def command_lines_of_children() -> list[str]:
+def children() -> list[int]:
+    """The processes that read for us just now."""
     lists = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
-    return [
-        Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pids in lists for pid in pids.split()
-    ]
+    ours = [int(pid) for pids in lists for pid in pids.split()]
+    return [pid for pid in ours if b"adapters.extraction.child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def priorities() -> list[int]:
+    return [os.getpriority(os.PRIO_PROCESS, pid) for pid in children()]
 
 
 async def child_that_reads(file: Path) -> asyncio.subprocess.Process:

@@ -1,20 +1,31 @@
 """Nobody finds what is somebody else's, however he asks: twenty people, a secret in the documents of each."""
 
 import re
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import pytest
+from typing_extensions import override
 
+from application.chat.answer import Answer
+from application.chat.context import Budget
+from application.chat.engine import Question
+from application.chat.telling import Telling
+from application.chat.upstreams import Upstreams, guarded
 from application.ports.passages import Found, Passages
 from application.retrieval.search import Search
-from domain.conversation import SessionId
-from domain.document import FileId, IndexState
+from domain.conversation import MemoryId, MessageId, SessionId, Source
+from domain.document import FileId, Hit, IndexState
 from domain.user import UserId
 from domain.words import search_words
 from tests.builders import a_file, a_passage, a_stored_session, a_user
 from tests.contracts.stores import Store
 from tests.fakes.embedder import FakeEmbedder
+from tests.fakes.knowledge import FakeKnowledge
+from tests.fakes.language_model import FakeLanguageModel
+from tests.fakes.metrics import FakeReplyMetrics
 
 PEOPLE = 20
 ALL = 10_000
@@ -74,6 +85,7 @@ class Library:
             user,
             name,
             public=public,
+            index_name=name,
             rag_status=IndexState.INDEXED,
             session=owner.session if owner else None,
         )
@@ -148,6 +160,57 @@ async def test_naming_the_files_of_others_opens_none(library: Library) -> None:
             words = search_words(victim.texts[0])
             assert await passages.nearest(reader.id, vector, embedder.model, ALL, others) == []
             assert await passages.matching(reader.id, words, ALL, others) == []
+
+
+class Mistaken(FakeKnowledge):
+    """A RAG service that takes the documents of its worst enemy for the reader's own."""
+
+    def __init__(self, library: Library) -> None:
+        super().__init__(own=False)
+        self.library = library
+
+    @override
+    async def find(
+        self, question: str, reader: UserId, limit: int = 5, session: SessionId | None = None
+    ) -> list[Hit]:
+        people = self.library.people
+        found = [person for person in people if person.id == reader or person.secret in question]
+        return [
+            Hit(filename=person.name, page=1, text=text, score=0.9, public=False)
+            for person in found
+            for text in person.texts[:2]
+        ]
+
+
+async def test_nobody_is_told_what_a_rag_service_takes_for_his(library: Library) -> None:
+    model = FakeLanguageModel("So it is.")
+    metrics = FakeReplyMetrics()
+    answer = Answer(
+        upstreams=Upstreams([guarded(model.name, model, metrics, longest=77)], metrics),
+        knowledge=Mistaken(library),
+        reading=library.store.reading,
+        strict=False,
+        budget_s=30,
+        context=Budget(turns=0),
+        embedder=FakeEmbedder(),
+    )
+    for reader, victim in zip(library.people[:3], library.people[1:], strict=False):
+        shown: list[Source] = []
+        asked = Question(
+            user=reader.id,
+            session=reader.session,
+            message=MessageId(1),
+            answer=MessageId(2),
+            memory=MemoryId(3),
+            text=f"According to the document, what is the password {victim.secret}?",
+            use_documents=True,
+        )
+        async with aclosing(await answer(asked, Telling(shown.extend, time.monotonic))) as pieces:
+            assert [piece async for piece in pieces]
+        assert secrets(source.snippet for source in shown) == {reader.secret}
+        assert {source.filename for source in shown} == {reader.name}
+        assert secrets([model.prompts[-1].input]) <= {reader.secret, victim.secret}  # he has named it himself
+        assert victim.texts[0] not in model.prompts[-1].input
 
 
 async def test_who_has_no_account_finds_what_is_public(library: Library) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import datetime, timedelta
 
+import pytest
+
 from application.ports.persistence import JobQueue
 from domain.job import Job, JobKind, JobState
 from domain.user import UserId
@@ -264,6 +266,82 @@ class TestInAUnitOfWork:
         assert (await store.job(job.id))[0] is JobState.CANCELLED
 
 
+class TestHastening:
+    async def due(self, store: Store, seconds: float) -> bool:
+        return await store.queue.claim("w1", at(seconds), LEASE) is not None
+
+    async def hasten(self, store: Store, seconds: float, key: str = "erase:1") -> None:
+        async with store.work() as w:
+            await w.jobs.hasten(key, at(seconds))
+            await w.commit()
+
+    async def test_who_waits_is_due_earlier_and_never_later(self, store: Store) -> None:
+        await add(store, "erase:1", at(60))
+        await self.hasten(store, 5)
+        await self.hasten(store, 30)
+        assert not await self.due(store, 4)
+        assert await self.due(store, 5)
+
+    async def test_nobody_else_is(self, store: Store) -> None:
+        await add(store, "erase:10", at(60))
+        await self.hasten(store, 0)
+        assert not await self.due(store, 59)
+
+    async def test_what_is_being_done_or_over_is_not_begun_again(self, store: Store) -> None:
+        await add(store, "erase:1")
+        job = await claim(store.queue)
+        await self.hasten(store, -60)
+        assert not await self.due(store, 1)
+        await store.queue.finish(job.id, job.holder)
+        await self.hasten(store, -60)
+        assert not await self.due(store, 1)
+
+
+class TestWhatWentWrong:
+    """Somebody may have asked others for what he never heard an answer to."""
+
+    async def wrong(self, store: Store, *, cancel: bool = False) -> bool:
+        async with store.work() as w:
+            if cancel:
+                await w.jobs.cancel("index:1", at(40))
+            wrong = await w.jobs.went_wrong("index:1")
+            await w.commit()
+        return wrong
+
+    async def test_is_nothing_with_what_was_never_begun_or_done_at_once(self, store: Store) -> None:
+        assert not await self.wrong(store)
+        await add(store, "index:1")
+        assert not await self.wrong(store)
+        job = await claim(store.queue)
+        assert not await self.wrong(store)
+        await store.queue.finish(job.id, job.holder)
+        assert not await self.wrong(store)
+        await add(store, "index:1")
+        assert not await self.wrong(store, cancel=True)
+
+    async def test_a_try_that_was_cancelled(self, store: Store) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        assert await self.wrong(store, cancel=True)
+        await store.queue.let_go(job.id, job.holder)
+        await add(store, "index:10")
+        assert await self.wrong(store)
+
+    async def test_a_try_that_was_lost_whoever_did_it_then(self, store: Store) -> None:
+        await add(store, "index:1")
+        await claim(store.queue)
+        job = await claim(store.queue, at(31), "w2")
+        assert await self.wrong(store)
+        await store.queue.finish(job.id, job.holder)
+        assert await self.wrong(store)
+
+    async def test_a_try_that_has_failed(self, store: Store) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        await store.queue.fail(job.id, job.holder, "KnowledgeTimeout", at(2))
+        assert await self.wrong(store, cancel=True)
+
+
 class TestLettingGo:
     async def cancel(self, store: Store, second: float) -> bool:
         async with store.work() as w:
@@ -278,6 +356,18 @@ class TestLettingGo:
         await store.queue.let_go(job.id, "somebody else")
         assert not await self.cancel(store, 2)
         await store.queue.let_go(job.id, job.holder)
+        assert await self.cancel(store, 3)
+        assert (await store.job(job.id))[0] is JobState.CANCELLED
+
+    @pytest.mark.parametrize("end", ["finish", "fail"])
+    async def test_who_comes_to_its_end_just_then_has_let_it_go(self, store: Store, end: str) -> None:
+        await add(store, "index:1")
+        job = await claim(store.queue)
+        assert not await self.cancel(store, 1)
+        if end == "finish":
+            await store.queue.finish(job.id, job.holder)
+        else:
+            await store.queue.fail(job.id, job.holder, "BadFile", at(2))
         assert await self.cancel(store, 3)
         assert (await store.job(job.id))[0] is JobState.CANCELLED
 

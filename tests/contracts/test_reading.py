@@ -254,8 +254,10 @@ class TestFiles:
         ):
             assert await read(id, reader, teaches=teaches) is None, (id, reader, teaches)
 
-    async def test_that_nobody_knows_have_no_index_state(self, store: Store) -> None:
-        assert await store.reading.index_state(FileId(999_999)) == (None, None)
+    async def test_that_nobody_knows_any_more_have_no_index_state(self, store: Store) -> None:
+        deleted = await store.keep(a_file(await someone(store), deleted=True))
+        for id in (deleted, FileId(999_999)):
+            assert await store.reading.index_state(id) == (None, None)
 
 
 INDEXED = IndexState.INDEXED

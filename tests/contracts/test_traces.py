@@ -11,9 +11,6 @@ from redis.asyncio import Redis
 
 from adapters.redis.mail import RedisMailbox
 from adapters.redis.traces import RedisTraces
-from adapters.sql import migrate
-from adapters.sql.engine import reading
-from adapters.sql.full_text import SqlFullText
 from adapters.sql.index_traces import SqlIndexTraces
 from application.accounts.mails import tutor_request_mail
 from application.ports.mail import Mail
@@ -24,6 +21,7 @@ from domain.user import UserId
 from tests.builders import a_file, a_passage, a_user
 from tests.contracts.stores import SqlStore, sql_store
 from tests.fakes.clock import START
+from tests.migrated import migrated
 
 ANN = Departed(UserId(7), "ann@example.org", START)
 
@@ -85,7 +83,7 @@ class TestIndex:
         await sqlite_store.clear()
         words = [f"kanarienvogl{n}x" for n in range(many)]
         user = await self.indexed(sqlite_store, words)
-        traces = SqlIndexTraces(sqlite_store.sessions, reading(sqlite_store.engine))
+        traces = SqlIndexTraces(sqlite_store.sessions, sqlite_store.full_text)
         departed = Departed(user, ANN.email, START)
         with pytest.raises(StillThere):
             await traces.erase(departed)
@@ -101,7 +99,7 @@ class TestIndex:
 
     async def test_leaves_no_word_in_the_files_of_the_database(self, tmp_path: Path) -> None:
         url = f"sqlite+aiosqlite:///{tmp_path / 'app.db'}"
-        await asyncio.to_thread(migrate.upgrade, url)
+        await asyncio.to_thread(migrated, url)
         async with sql_store(url) as store:
             user = await self.indexed(store, [f"kanarienvogl{n}x" for n in range(40)])
             async with store.work() as w:
@@ -109,25 +107,23 @@ class TestIndex:
                     await w.files.remove(file.id)
                 await w.commit()
             assert b"kanarienvogl" in await asyncio.to_thread(bytes_in, tmp_path)
-            await SqlFullText(store.sessions, reading(store.engine)).sweep()
+            await store.full_text.sweep()
             assert b"kanarienvogl" not in await asyncio.to_thread(bytes_in, tmp_path)
 
     async def test_is_asked_again_when_somebody_reads_all_the_time(self, sqlite_store: SqlStore) -> None:
         await sqlite_store.clear()
-        full_text = SqlFullText(sqlite_store.sessions, reading(sqlite_store.engine))
         with closing(sqlite3.connect(str(sqlite_store.engine.url.database), isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM passage").fetchone()
             await self.indexed(sqlite_store, ["word"])
             with pytest.raises(StorageBusy):
-                await full_text.sweep()
-        await full_text.sweep()
+                await sqlite_store.full_text.sweep()
+        await sqlite_store.full_text.sweep()
 
     async def test_has_nothing_to_do_on_postgresql(self, postgresql_store: SqlStore) -> None:
         await postgresql_store.clear()
-        assert (
-            await SqlIndexTraces(postgresql_store.sessions, reading(postgresql_store.engine)).erase(ANN) == 0
-        )
+        traces = SqlIndexTraces(postgresql_store.sessions, postgresql_store.full_text)
+        assert await traces.erase(ANN) == 0
 
     async def raw(self, store: SqlStore) -> bytes:
         rows = await store.rows("SELECT block FROM passage_fts_data")

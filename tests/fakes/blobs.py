@@ -1,7 +1,7 @@
 """Blobs in memory."""
 
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable, KeptBlob
+from application.ports.blobs import BlobNotFound, Blobs, BlobStoreUnavailable, BlobUnreadable, KeptBlob
 
 PIECE = 64 * 1024
 
@@ -19,6 +19,7 @@ class FakeBlobs(Blobs):
     kept: dict[str, bytes] = field(default_factory=dict)
     since: dict[str, datetime] = field(default_factory=dict)
     full: bool = False  # nothing more fits
+    away: bool = False  # nothing can be read
 
     @override
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
@@ -34,6 +35,12 @@ class FakeBlobs(Blobs):
         data = data if length is None else data[:length]
         for at in range(0, len(data), PIECE):
             yield data[at : at + PIECE]
+
+    @override
+    async def gone(self, names: Sequence[str]) -> set[str]:
+        if self.away:
+            raise BlobUnreadable
+        return set(names) - self.kept.keys()
 
     @override
     @asynccontextmanager
@@ -64,6 +71,8 @@ class FakeBlobs(Blobs):
         return None
 
     def _data(self, name: str) -> bytes:
+        if self.away:
+            raise BlobUnreadable
         if name not in self.kept:
             raise BlobNotFound(name)
         return self.kept[name]

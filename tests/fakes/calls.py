@@ -9,6 +9,7 @@ from application.ports.calls import (
     Calls,
     FilesChanged,
     Followed,
+    JobsCancelled,
     Stopped,
     StopSession,
     StopUnread,
@@ -48,6 +49,10 @@ class FakeCalls(Calls):
     @override
     async def files_changed(self, user: UserId) -> None:
         self._make(FilesChanged(user))
+
+    @override
+    async def jobs_cancelled(self) -> None:
+        self._make(JobsCancelled())
 
     @override
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:

@@ -1,5 +1,6 @@
 """An embedder that knows no meaning, only words: texts that share words are near each other."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from struct import pack
@@ -21,6 +22,7 @@ class FakeEmbedder(Embedder):
         self.scale = scale
         self.texts = 0  # how many were embedded so far
         self.refuse_with: DomainError | None = None
+        self.delay = 0.0
         self.latin_only = False
 
     @override
@@ -32,6 +34,7 @@ class FakeEmbedder(Embedder):
         if self.refuse_with is not None:
             raise self.refuse_with
         self.texts += len(texts)
+        await asyncio.sleep(self.delay)
         return [_vector(text) for text in texts]
 
     @override

@@ -8,7 +8,6 @@ from typing_extensions import override
 
 from application.ports.knowledge import Erased, IndexReport, Knowledge
 from application.ports.progress import Progress, untold
-from application.retrieval.evidence import lines
 from application.retrieval.question import bare
 from domain.conversation import SessionId
 from domain.document import BadFile, FileId, Hit, StoredFile
@@ -78,7 +77,7 @@ class FakeKnowledge(Knowledge):
             score=near,
             similarity=near if self.own else None,
             file_id=file.id,
-            nearness=tuple(_share(question, line.quote) for line in lines(text)) if self.own else (),
+            public=None if self.own else file.public,
         )
 
     def _refuse(self) -> None:

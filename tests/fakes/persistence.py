@@ -92,6 +92,9 @@ class LogLine:
     details: dict[str, object] | None
     reason: str | None
 
+    def __deepcopy__(self, _: object) -> "LogLine":
+        return self  # nobody changes it any more
+
 
 @dataclass(slots=True, kw_only=True)
 class JobRow:
@@ -765,10 +768,23 @@ class _Jobs(Jobs):
         return not any(row.lease_until is not None and row.lease_until >= now for row in rows)
 
     @override
+    async def hasten(self, dedup_key: str, run_at: datetime) -> None:
+        await self.work.pause()
+        for row in self.work.tables.jobs.values():
+            if row.dedup_key == dedup_key and row.state is JobState.WAITING:
+                row.run_at = min(row.run_at, run_at)
+
+    @override
     async def is_unfinished(self, dedup_key: str) -> bool:
         await self.work.pause()
         jobs = self.work.tables.jobs.values()
         return any(row.dedup_key == dedup_key and row.unfinished for row in jobs)
+
+    @override
+    async def went_wrong(self, dedup_key: str) -> bool:
+        await self.work.pause()
+        rows = [row for row in self.work.tables.jobs.values() if row.dedup_key == dedup_key]
+        return any(row.attempts > (0 if row.state is JobState.CANCELLED else 1) for row in rows)
 
     @override
     async def is_held(self, job: Job) -> bool:
@@ -834,6 +850,7 @@ class FakeJobQueue(JobQueue):
         async with self._ours(job, holder) as row:
             if row is not None:
                 row.settle()
+        await self.let_go(job, holder)
 
     @override
     async def let_go(self, job: JobId, holder: str) -> None:
@@ -850,6 +867,7 @@ class FakeJobQueue(JobQueue):
                 row.run_at = retry_at or row.run_at
                 row.holder, row.lease_until, row.error = None, None, error[:200]
                 row.progress = None
+        await self.let_go(job, holder)
 
     @asynccontextmanager
     async def _ours(self, job: JobId, holder: str) -> AsyncIterator[JobRow | None]:
@@ -1039,6 +1057,7 @@ class FakeReading(Reading):
                 session_id=file.session_id,
                 size=file.size,
                 rag_status=file.rag_status,
+                disk_name=file.disk_name,
             )
             for file in sorted(mine, key=lambda file: -file.id)
         ]
@@ -1082,7 +1101,7 @@ class FakeReading(Reading):
     @override
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
         found = self._tables.files.get(file)
-        return (found.rag_status, found.rag_error) if found else (None, None)
+        return (found.rag_status, found.rag_error) if found and not found.deleted_at else (None, None)
 
     @override
     async def shelf(self, reader: UserId, session: SessionId) -> Shelf:
@@ -1103,6 +1122,11 @@ class FakeReading(Reading):
             and any(map(file.is_source, m.sources or ()))
             and (file.public or tables.sessions[m.session_id].owner == file.user_id)
         ][:FEW]
+
+    @override
+    async def usage(self, owner: UserId) -> Usage:
+        kept = [f.size for f in self._tables.files.values() if f.user_id == owner and f.deleted_at is None]
+        return Usage(len(kept), sum(kept))
 
     @override
     async def known_as(self, reader: UserId, index_names: Sequence[str]) -> Sequence[KnownFile]:

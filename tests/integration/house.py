@@ -18,7 +18,6 @@ from granian.server.embed import Server
 
 from adapters.argon2.hasher import Argon2Hasher
 from adapters.onnx.embedder import MiniLmEmbedder
-from adapters.sql import migrate
 from application.ports.credentials import PasswordHasher
 from application.ports.passages import Embedder
 from entrypoints.server import CONNECTIONS
@@ -26,6 +25,7 @@ from entrypoints.setting_values import MINILM
 from entrypoints.settings import Settings, load_settings
 from entrypoints.wiring.application import create_app
 from tests.free_port import free_port
+from tests.migrated import migrated
 
 PASSWORD = "correct horse battery"
 
@@ -199,7 +199,7 @@ def settings_for(folder: Path, **environ: str) -> Settings:
 async def a_house(folder: Path, *overrides: Provider, **environ: str) -> AsyncIterator[House]:
     """A migrated, running installation on a free port, in this process."""
     settings = settings_for(folder, **environ)
-    await asyncio.to_thread(migrate.upgrade, settings.sqlalchemy_url)
+    await asyncio.to_thread(migrated, settings.sqlalchemy_url)
     async with running(settings, *overrides) as house:
         yield house
 
@@ -243,7 +243,8 @@ async def running(settings: Settings, *overrides: Provider) -> AsyncIterator[Hou
     )
     serving = asyncio.create_task(server.serve())
     url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+    # it never speaks TLS, and reading the authorities' certificates takes as long as all the rest
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as client:
         try:
             await _until_up(client, serving)
             yield House(url, settings, client)

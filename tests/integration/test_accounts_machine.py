@@ -26,12 +26,12 @@ from hypothesis.stateful import (
 from redis import Redis
 from typing_extensions import override
 
-from adapters.sql import migrate
 from application.ports.clock import Clock
 from domain.user import Role
 from entrypoints.admin import create_admin
 from tests.conftest import Valkey
 from tests.integration.house import PASSWORD, running, settings_for
+from tests.migrated import migrated
 from tests.servers.llm_service import LlmServiceServer
 
 NAMES = ["ann", "ben", "cleo"]
@@ -39,6 +39,12 @@ SECOND_PASSWORD = "another good horse"
 LIFE = timedelta(hours=5)
 GRACE_S = 60
 KEPT_TOKENS = 4  # of each account are looked at after each step
+
+FORGET = """
+for _, pattern in ipairs(ARGV) do
+    for _, key in ipairs(redis.call('KEYS', pattern)) do redis.call('DEL', key) end
+end
+"""
 
 EXPIRED = (401, "Token has expired")
 DEAD = (401, "Token is invalid or expired.")
@@ -389,9 +395,7 @@ def bearer(token: Token) -> dict[str, str]:
 
 
 def forget_limits(redis: Redis) -> None:
-    keys = [*redis.scan_iter("rl:*"), *redis.scan_iter("code_wait:*")]
-    if keys:
-        redis.delete(*keys)
+    redis.eval(FORGET, 0, "rl:*", "code_wait:*")
 
 
 @pytest.fixture
@@ -405,7 +409,7 @@ async def test_accounts_behave_as_the_model_says(
     tmp_path: Path, home_redis: Redis, valkey: Valkey, llm: LlmServiceServer
 ) -> None:
     chosen = settings_for(tmp_path, REDIS_URL=f"{valkey.url}?db=2", LLM_URL=llm.url)
-    await asyncio.to_thread(migrate.upgrade, chosen.sqlalchemy_url)
+    await asyncio.to_thread(migrated, chosen.sqlalchemy_url)
     await create_admin(chosen, "root@example.org", PASSWORD, "admin")
     clock = LaggingClock()
     late = Provider(scope=Scope.APP)

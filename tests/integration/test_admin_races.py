@@ -14,9 +14,9 @@ from adapters.sql.administration import SqlActionRecords
 from adapters.sql.engine import database, reading
 from application.admin.verify_log import VerifyLog
 from tests.conftest import Valkey
-from tests.fresh_database import fresh_database
 from tests.integration.house import PASSWORD, House, User, a_house
 from tests.integration.http.staff import call, staff
+from tests.postgresql import fresh_database
 from tests.servers.llm_service import LlmServiceServer
 
 ADMINS = 5

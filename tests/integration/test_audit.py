@@ -20,8 +20,8 @@ from domain.user import UserId
 from entrypoints.admin import create_admin
 from tests.contracts.stores import sql_store
 from tests.fakes.clock import START
-from tests.fresh_database import fresh_database
 from tests.integration.house import PASSWORD, settings_for
+from tests.postgresql import fresh_database
 
 SOUND = "Every line is as it was written."
 

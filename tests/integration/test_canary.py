@@ -5,8 +5,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,26 +18,27 @@ from sqlalchemy import text
 from adapters.disk.blobs import DiskBlobs
 from adapters.http.rag_service import RagService
 from adapters.redis.replies import RedisReplyLogs
-from adapters.sql import migrate
-from adapters.sql.engine import reading
-from adapters.sql.full_text import SqlFullText
 from application.chat import events
 from application.files.burying import bury
-from application.files.erase_file import EraseFile
+from application.files.erase_file import LATE, EraseFile
+from application.indexing.index_document import IndexDocument
+from application.indexing.queueing import queue_indexing
+from application.jobs.work_off import LEASE
 from application.ports.knowledge import Knowledge
 from application.ports.replies import Batch
 from application.retrieval.own_index import OwnIndex
 from domain.conversation import Source, Speaker
 from domain.document import FileId, IndexState
+from domain.job import JobKind
 from domain.user import UserId
 from tests.builders import a_file, a_message, a_stored_session, a_user
 from tests.conftest import Valkey
 from tests.contracts.stores import SqlStore, sql_store
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import FakeClock
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.extraction import FakeExtractor
 from tests.fakes.mortal import Fuse, MortalWork, PowerCut, mortal
-from tests.fresh_database import fresh_database
 from tests.integration.house import House, Told, User, a_house
 from tests.integration.http.logged import logged
 from tests.integration.http.staff import ADA, TIM, call, staff
@@ -44,6 +47,8 @@ from tests.integration.leaving import receipt
 from tests.integration.served import NO_AVATARS, served
 from tests.integration.stores import Stores
 from tests.integration.waiting import until
+from tests.migrated import migrated
+from tests.postgresql import fresh_database
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.rag_service import RagServiceServer
 from tests.servers.script import Script
@@ -289,6 +294,7 @@ class Places:
                 knowledge=self.knowledge,
                 blobs=self.blobs,
                 logs=logs,
+                calls=FakeCalls(),
                 clock=self.clock,
             )
         return EraseFile(
@@ -297,6 +303,7 @@ class Places:
             knowledge=mortal(self.knowledge, fuse),
             blobs=mortal(self.blobs, fuse),
             logs=mortal(logs, fuse),
+            calls=FakeCalls(),
             clock=self.clock,
         )
 
@@ -311,7 +318,7 @@ class Places:
         """A public document that was read, and then deleted."""
         file = a_file(owner, f"{canary}.txt", index_name=f"{canary}.txt", public=True)
         content = passage(canary).encode()
-        file.size, file.rag_status, file.disk_name = len(content), IndexState.INDEXED, f"{canary:0<32.32}"
+        file.size, file.rag_status, file.disk_name = len(content), IndexState.INDEXED, uuid4().hex
 
         async def bytes_() -> AsyncIterator[bytes]:
             yield content
@@ -338,7 +345,7 @@ class Places:
 
 @asynccontextmanager
 async def places(folder: Path, url: str, valkey: Valkey, *, own: bool) -> AsyncIterator[Places]:
-    await asyncio.to_thread(migrate.upgrade, url)
+    await asyncio.to_thread(migrated, url)
     blobs, clock = DiskBlobs(folder / "blobs"), FakeClock()
     async with (
         sql_store(url) as store,
@@ -373,8 +380,47 @@ async def test_wherever_the_power_is_cut_the_next_run_comes_to_the_end(
             if fuse.steps <= blows_after:
                 break
         assert blows_after >= 6
-        await SqlFullText(all_places.store.sessions, reading(all_places.store.engine)).sweep()
+        await all_places.store.full_text.sweep()
         assert await left_in(all_places, tmp_path, "zqcanary") == []
+
+
+async def test_what_a_rag_service_takes_in_late_goes_too(tmp_path: Path, valkey: Valkey) -> None:
+    """A worker fell asleep in the middle of sending it, another one did its work, and then it was deleted."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'app.db'}"
+    async with places(tmp_path, url, valkey, own=False) as all_places:
+        ann, ben = await all_places.someone("ann@example.org"), await all_places.someone("ben@example.org")
+        queue, clock = all_places.store.queue, all_places.clock
+        id = await all_places.deleted(ann, ben, PUBLIC)
+        async with all_places.store.work() as w:
+            file = await w.files.get(id)
+            assert file is not None
+            file.deleted_at = None
+            await queue_indexing(w, file, clock.now(), quietly=True)
+            await w.commit()
+        assert await queue.claim("asleep", clock.now(), LEASE, [JobKind.INDEX_DOCUMENT])
+        clock.pass_(LEASE + timedelta(seconds=1))
+        job = await queue.claim("awake", clock.now(), LEASE, [JobKind.INDEX_DOCUMENT])
+        assert job is not None
+        await IndexDocument(
+            work=all_places.store.work, knowledge=all_places.knowledge, calls=FakeCalls(), clock=clock
+        )(id, job)
+        sent = dict(all_places.rag.bases)
+        async with all_places.store.work() as w:
+            file = await w.files.hold(id)
+            assert file is not None
+            await bury(w, file, clock.now())
+            await w.commit()
+
+        await all_places.erase_file()(id)
+        assert all_places.rag.bases == {}
+        all_places.rag.bases |= sent
+        clock.pass_(LATE)
+        due = [await queue.claim("awake", clock.now(), LEASE, [JobKind.ERASE_FILE]) for _ in range(2)]
+        assert [job.payload for job in due if job] == [{"file_id": id}] * 2
+        await all_places.erase_file()(id)
+        assert all_places.rag.bases == {}
+        await all_places.store.full_text.sweep()
+        assert await left_in(all_places, tmp_path, PUBLIC) == []
 
 
 async def left_in(places: Places, folder: Path, canary: str) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.integration.house import PASSWORD
-from tests.integration.served import Served, served
+from tests.integration.served import NO_AVATARS, Served, served
 from tests.servers.llm_service import LlmServiceServer
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "samples" / "networks.txt"
@@ -58,7 +58,9 @@ async def rag_status(one: Served, headers: dict[str, str]) -> str:
 async def test_jobs_wait_for_an_external_worker(tmp_path: Path) -> None:
     async with (
         LlmServiceServer() as llm,
-        served(tmp_path, LLM_URL=llm.url, JOB_WORKER="external", RAG_INDEX_WAIT_SECONDS="0") as one,
+        served(
+            tmp_path, LLM_URL=llm.url, JOB_WORKER="external", RAG_INDEX_WAIT_SECONDS="0", **NO_AVATARS
+        ) as one,
     ):
         ann = await one.house.user()
         with SAMPLE.open("rb") as file:
@@ -100,7 +102,7 @@ async def test_the_first_admin_is_made_before_the_first_start_and_can_log_in(tmp
     assert again.stderr.strip() == "User already exists"
     assert weak.stderr.strip() == "Password must be between 8 and 128 characters"
 
-    async with LlmServiceServer() as llm, served(tmp_path, LLM_URL=llm.url) as one:
+    async with LlmServiceServer() as llm, served(tmp_path, LLM_URL=llm.url, **NO_AVATARS) as one:
         head = await one.house.login("head@school.org")
 
         detailed = await head.get("/api/health/detailed")

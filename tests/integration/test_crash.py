@@ -15,7 +15,7 @@ from redis import Redis
 
 from application.chat.engine import TICK_S
 from tests.integration.house import User
-from tests.integration.served import Served, served
+from tests.integration.served import NO_AVATARS, Served, served
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
 
@@ -71,12 +71,12 @@ async def slow_llm() -> Any:
 async def test_a_power_cut_in_mid_answer_loses_no_question(
     tmp_path: Path, slow_llm: LlmServiceServer
 ) -> None:
-    async with served(tmp_path, LLM_URL=slow_llm.url) as one:
+    async with served(tmp_path, LLM_URL=slow_llm.url, **NO_AVATARS) as one:
         ann = await one.house.user()
         session, heard = await listen(ann, "Tell me everything.", chunks=40)
         one.kill_everything()
 
-    async with served(tmp_path, LLM_URL=slow_llm.url) as one:
+    async with served(tmp_path, LLM_URL=slow_llm.url, **NO_AVATARS) as one:
         again = replace(ann, house=one.house)  # the login has survived too
         assert_kept(await settled(again, session), "Tell me everything.", heard)
 
@@ -84,20 +84,20 @@ async def test_a_power_cut_in_mid_answer_loses_no_question(
 async def test_kill_of_the_parent_alone_saves_what_was_said(
     tmp_path: Path, slow_llm: LlmServiceServer
 ) -> None:
-    async with served(tmp_path, LLM_URL=slow_llm.url) as one:
+    async with served(tmp_path, LLM_URL=slow_llm.url, **NO_AVATARS) as one:
         ann = await one.house.user()
         session, heard = await listen(ann, "Tell me everything.", chunks=40)
         os.kill(one.pid, signal.SIGKILL)
         one.process.wait()
 
-    async with served(tmp_path, LLM_URL=slow_llm.url) as one:
+    async with served(tmp_path, LLM_URL=slow_llm.url, **NO_AVATARS) as one:
         assert_kept(await settled(replace(ann, house=one.house), session), "Tell me everything.", heard)
 
 
 async def test_one_of_two_workers_dies_and_the_other_settles_its_reply(
     tmp_path: Path, slow_llm: LlmServiceServer
 ) -> None:
-    async with served(tmp_path, LLM_URL=slow_llm.url, WORKERS="2") as one:
+    async with served(tmp_path, LLM_URL=slow_llm.url, WORKERS="2", **NO_AVATARS) as one:
         ann = await one.house.user()
         session, heard = await listen(ann, "Tell me everything.", chunks=40)
 

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from entrypoints.cli.journey import CODE, Journey, mailbox_code, read_expectations
-from tests.integration.served import served
+from tests.integration.served import NO_AVATARS, served
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.openai_chat import OpenAiChatServer
 from tests.servers.rag_service import RagServiceServer
@@ -31,8 +31,10 @@ async def travel(
     pronoun: bool = False,
     **environ: str,
 ) -> None:
-    """Start the product with these settings and drive the whole journey."""
-    async with served(folder, **environ) as one:
+    """Start the product with these settings and drive the whole journey. It meets no avatar: they are there
+    with the default parts only."""
+    around = {**NO_AVATARS, **environ} if environ else {}
+    async with served(folder, **around) as one:
         journey = Journey(
             one.house.url, EXPECTATIONS, fetch_code or mailbox_code(one.house.url), pronoun=pronoun
         )
@@ -41,11 +43,6 @@ async def travel(
 
 async def test_on_the_default_parts(tmp_path: Path) -> None:
     await travel(tmp_path)
-
-
-async def test_on_postgresql_and_an_external_redis(tmp_path: Path, postgresql_database: str) -> None:
-    with tcp_valkey() as url:
-        await travel(tmp_path, DATABASE_URL=postgresql_database, REDIS_URL=url)
 
 
 async def test_with_an_openai_compatible_model(tmp_path: Path) -> None:
@@ -59,18 +56,15 @@ async def test_with_an_openai_compatible_model(tmp_path: Path) -> None:
         )
 
 
-async def test_with_the_llm_service(tmp_path: Path) -> None:
-    async with LlmServiceServer() as model:
-        await travel(tmp_path, LLM_URL=model.url, GROUNDING="strict")
-
-
 async def test_with_the_rag_service(tmp_path: Path) -> None:
     async with RagServiceServer() as documents:
         await travel(tmp_path, RAG_URL=documents.url, pronoun=True)
 
 
-async def test_with_real_mail(tmp_path: Path) -> None:
-    async with SmtpServer() as sink:
+async def test_with_the_llm_service_postgresql_an_external_redis_and_real_mail(
+    tmp_path: Path, postgresql_database: str
+) -> None:
+    async with SmtpServer() as sink, LlmServiceServer() as model:
 
         def from_the_sink(email: str) -> str:
             deadline = time.monotonic() + 20
@@ -81,11 +75,16 @@ async def test_with_real_mail(tmp_path: Path) -> None:
                 time.sleep(0.1)
             raise AssertionError(f"no mail for {email}")
 
-        await travel(
-            tmp_path,
-            from_the_sink,
-            MAIL_SERVER="127.0.0.1",
-            MAIL_PORT=str(sink.port),
-            MAIL_USE_TLS="false",
-            MAIL_DEFAULT_SENDER="Tutor <tutor@example.org>",
-        )
+        with tcp_valkey() as redis_url:
+            await travel(
+                tmp_path,
+                from_the_sink,
+                LLM_URL=model.url,
+                GROUNDING="strict",
+                DATABASE_URL=postgresql_database,
+                REDIS_URL=redis_url,
+                MAIL_SERVER="127.0.0.1",
+                MAIL_PORT=str(sink.port),
+                MAIL_USE_TLS="false",
+                MAIL_DEFAULT_SENDER="Tutor <tutor@example.org>",
+            )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import Valkey
 from tests.integration.http.following import asking
 from tests.integration.http.watching import watching
-from tests.integration.served import served
+from tests.integration.served import NO_AVATARS, served
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.script import Script
 
@@ -21,7 +21,8 @@ async def test_an_answer_that_nobody_reads_has_its_grace(
 ) -> None:
     llm.script = Script(pieces=PIECES, gap=0.1)
     try:
-        async with served(tmp_path, REDIS_URL=valkey.url, LLM_URL=llm.url, DRAIN_SECONDS="10") as one:
+        environ = {"REDIS_URL": valkey.url, "LLM_URL": llm.url, "DRAIN_SECONDS": "10", **NO_AVATARS}
+        async with served(tmp_path, **environ) as one:
             ann = await one.house.user("ann@example.org")
             async with asking(ann, "How?") as stream:
                 message = (await stream.until(3)).told.message

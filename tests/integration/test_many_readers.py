@@ -20,6 +20,7 @@ from typing_extensions import override
 from tests.conftest import Valkey
 from tests.integration.house import PASSWORD, User
 from tests.integration.served import NO_AVATARS, Served, children_of, served
+from tests.postgresql import fresh_database
 from tests.servers.http import Exchange
 from tests.servers.llm_service import LlmServiceServer
 
@@ -82,30 +83,34 @@ class Installation:
         return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def installation(
-    tmp_path: Path, valkey: Valkey, redis: Redis, postgresql_database: str
+    tmp_path_factory: pytest.TempPathFactory, valkey: Valkey, postgresql: str
 ) -> AsyncIterator[Installation]:
-    """Four servers on one PostgreSQL and one Valkey."""
+    """Four servers on one PostgreSQL and one Valkey. Some do not survive the last test."""
+    folder, redis_url = tmp_path_factory.mktemp("readers"), f"{valkey.url}?db=7"
+    database = (await fresh_database(postgresql)).replace("+asyncpg", "")
     async with Counting() as llm, AsyncExitStack() as stack:
+        redis = stack.enter_context(Redis.from_url(redis_url))
+        redis.flushdb()
         shared = {
-            "DATABASE_URL": postgresql_database,
-            "REDIS_URL": valkey.url,
+            "DATABASE_URL": database,
+            "REDIS_URL": redis_url,
             "LLM_URL": llm.url,
             "SECRET_KEY": "s" * 40,
             "JWT_SECRET_KEY": "j" * 40,
             "SINGLE_SESSION": "false",
             **NO_AVATARS,
         }
-        first = await stack.enter_async_context(served(tmp_path / "0", **shared))
+        first = await stack.enter_async_context(served(folder / "0", **shared))
         others = await asyncio.gather(
-            *(stack.enter_async_context(served(tmp_path / str(n), **shared)) for n in range(1, WORKERS))
+            *(stack.enter_async_context(served(folder / str(n), **shared)) for n in range(1, WORKERS))
         )
         users = []
         for n in range(USERS):
             await first.house.register(f"u{n}@example.org")
             users.append((await first.house.login(f"u{n}@example.org", PASSWORD)).token)
-        yield Installation([first, *others], users, llm, redis, postgresql_database)
+        yield Installation([first, *others], users, llm, redis, database)
 
 
 @dataclass(slots=True)
@@ -131,9 +136,9 @@ class Heard:
             self.end = event
 
 
-async def hear(installation: Installation, number: int, chance: random.Random) -> Heard:
+async def hear(installation: Installation, name: str, number: int, chance: random.Random) -> Heard:
     """Ask at some worker, leave in the middle, come back at another, until the end was told."""
-    heard = Heard(f"q{number}")
+    heard = Heard(f"{name}{number}")
     async with asyncio.timeout(PATIENCE_S):
         while heard.end is None:
             heard.visits += 1
@@ -179,7 +184,7 @@ async def listen(response: httpx.Response, heard: Heard, most: int) -> None:
 
 async def test_every_reader_hears_everything_once(installation: Installation) -> None:
     chance = random.Random(4)
-    readers = [hear(installation, n, random.Random(chance.random())) for n in range(STREAMS)]
+    readers = [hear(installation, "calm", n, random.Random(chance.random())) for n in range(STREAMS)]
     everybody = await asyncio.gather(*readers)
     assert set(installation.llm.questions.values()) == {1}
     for heard in everybody:
@@ -194,7 +199,9 @@ async def test_every_reader_hears_everything_once(installation: Installation) ->
 
 async def test_whoever_dies_takes_nothing_with_him(installation: Installation) -> None:
     chance = random.Random(9)
-    readers = asyncio.gather(*(hear(installation, n, random.Random(chance.random())) for n in range(STREAMS)))
+    readers = asyncio.gather(
+        *(hear(installation, "deadly", n, random.Random(chance.random())) for n in range(STREAMS))
+    )
     try:
         killed = 0
         for worker in installation.workers[1:]:

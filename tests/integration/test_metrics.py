@@ -78,7 +78,7 @@ async def lose_a_worker(one: Served) -> None:
 
 async def test_all_workers_count_together_whoever_dies(tmp_path: Path, llm: LlmServiceServer) -> None:
     port = free_port()
-    async with served(tmp_path, LLM_URL=llm.url, WORKERS="2", METRICS_PORT=str(port)) as one:
+    async with served(tmp_path, LLM_URL=llm.url, WORKERS="2", METRICS_PORT=str(port), **NO_AVATARS) as one:
         monitoring, route = Monitoring(port), {"method": "GET", "route": "/api/health"}
         await healthy(one, 40)
         await monitoring.reaches(40, "http_requests_total", status="2xx", **route)
@@ -93,7 +93,7 @@ async def test_all_workers_count_together_whoever_dies(tmp_path: Path, llm: LlmS
 
 async def test_a_reply_is_seen_and_nothing_personal(tmp_path: Path, llm: LlmServiceServer) -> None:
     port = free_port()
-    async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT=str(port)) as one:
+    async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT=str(port), **NO_AVATARS) as one:
         monitoring = Monitoring(port)
         ann = await one.house.user("ann@example.org")
         told = await ann.ask("What is photosynthesis?")
@@ -113,7 +113,7 @@ async def test_a_reply_is_seen_and_nothing_personal(tmp_path: Path, llm: LlmServ
 async def test_counts_begin_anew_with_a_start(tmp_path: Path, llm: LlmServiceServer) -> None:
     for _ in range(2):
         port = free_port()
-        async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT=str(port)) as one:
+        async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT=str(port), **NO_AVATARS) as one:
             await healthy(one, 5)
             await Monitoring(port).reaches(5, "http_requests_total", route="/api/health")
 
@@ -121,7 +121,7 @@ async def test_counts_begin_anew_with_a_start(tmp_path: Path, llm: LlmServiceSer
 async def test_a_taken_port_costs_a_warning_only(tmp_path: Path, llm: LlmServiceServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT=str(port)) as one:
+        async with served(tmp_path, LLM_URL=llm.url, METRICS_PORT=str(port), **NO_AVATARS) as one:
             assert (await one.house.client.get("/api/health/ready")).status_code == 200
             assert one.output.read_text().count(f"METRICS_PORT {port} is taken") == 1
 

@@ -15,7 +15,7 @@ from domain.conversation import SessionId
 from domain.user import UserId
 from domain.words import words
 from tests.contracts.stores import sql_store
-from tests.fresh_database import fresh_database
+from tests.postgresql import fresh_database
 
 EXPECTED = set(mapping.mapper.metadata.tables)
 

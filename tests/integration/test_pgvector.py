@@ -18,7 +18,7 @@ from domain.document import FileId
 from domain.user import UserId
 from tests.builders import a_passage, a_user
 from tests.contracts.stores import Shelves, SqlStore, sql_store
-from tests.fresh_database import fresh_database
+from tests.postgresql import fresh_database
 
 MODEL = "model"
 ANGLES = [0.1, 0.9, 0.5, 0.3, 0.7]

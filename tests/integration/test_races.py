@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from tests.conftest import Valkey
-from tests.fresh_database import fresh_database
 from tests.integration.house import PASSWORD, House, Told, User, a_house
+from tests.postgresql import fresh_database
 from tests.servers.llm_service import LlmServiceServer
 
 ANN = "ann@example.org"

@@ -18,11 +18,13 @@ from tests.servers.script import Script
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).with_name("st")
 LEAVING = ["logout", "logoutAll"]
+EXAMPLES = 20  # of each operation, beside those that cover its schema; `st run` by itself makes more
 
 
 async def schemathesis(user: User, *options: str) -> None:
     """A run as this user; fails with what it found."""
     arguments = ["--config-file", str(ROOT / "schemathesis.toml"), "--no-color", "run"]
+    arguments += ["--max-examples", str(EXAMPLES)]
     arguments += [f"{user.house.url}/api/openapi.json", "-H", f"Authorization: Bearer {user.token}", *options]
     process = await asyncio.create_subprocess_exec(
         TOOL,

@@ -19,14 +19,15 @@ from domain.conversation import MessageId, SessionId
 from domain.user import UserId
 from entrypoints.admin import create_admin
 from tests.conftest import Valkey
-from tests.fresh_database import fresh_database
 from tests.integration.house import PASSWORD, House, Told, User, a_house, running
 from tests.integration.leaving import leave, receipt, with_body
 from tests.integration.waiting import until
+from tests.postgresql import fresh_database
 from tests.servers.llm_service import LlmServiceServer
 
 ANN, ADA = "ann@example.org", "ada@example.org"
 SLOWLY = "Tell me everything. [[gap=0.05]]"
+FOR_MINUTES = "Tell me everything. [[gap=0.2]]" + " word" * 600  # however long it takes to leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,10 @@ class HardOfHearing(Calls):
         await self.calls.files_changed(user)
 
     @override
+    async def jobs_cancelled(self) -> None:
+        await self.calls.jobs_cancelled()
+
+    @override
     async def heard(self) -> AsyncGenerator[Call]:
         async with aclosing(self.calls.heard()) as heard:
             async for call in heard:
@@ -229,7 +234,7 @@ async def test_an_order_that_a_worker_missed_is_given_again_by_the_erasure(
             async def go() -> None:
                 assert (await leave(ann, ANN)).status_code == 200
 
-            told, _ = await end(ann, SLOWLY + " word" * 600, go)
+            told, _ = await end(ann, FOR_MINUTES, go)
 
             assert deaf.missed[0] == id
             assert told.kinds == ["streaming", "finished", "complete"]

@@ -10,8 +10,12 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from typing_extensions import override
+
+from tests.servers.listening import Listening
 
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
@@ -114,17 +118,14 @@ class Exchange:
         self._writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
 
 
-class HttpServer:
+class HttpServer(Listening):
     """`async with Server() as server: server.url`. A subclass says how to `respond`."""
 
     def __init__(self, port: int = 0) -> None:
-        self.port = port
+        super().__init__(port)
         self.received: list[Received] = []
         self.abandoned: list[Received] = []  # the client left before the answer had ended
         self.faults: dict[str, Fault] = {}  # by path; "*" for all
-        self.connections = 0  # accepted so far
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
 
     async def respond(self, request: Received, exchange: Exchange) -> None:
         await exchange.page(404, "Not Found")
@@ -132,19 +133,6 @@ class HttpServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=1 << 20)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     async def until(self, condition: Callable[[], bool], within: float = 1.0) -> float:
         """Wait for something to be true here; the seconds it took. Fails when it takes longer."""
@@ -159,20 +147,8 @@ class HttpServer:
     def asked(self, path: str) -> list[Received]:
         return [request for request in self.received if request.path == path]
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.connections += 1
-        try:
-            await self._converse(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client left, or the server stops
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @override
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         early = b""
         while True:
             request = await _read(reader, early)

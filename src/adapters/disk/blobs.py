@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,14 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 from typing_extensions import override
 
-from application.ports.blobs import BLOB_NAME, BlobNotFound, Blobs, BlobStoreUnavailable, KeptBlob
+from application.ports.blobs import (
+    BLOB_NAME,
+    BlobNotFound,
+    Blobs,
+    BlobStoreUnavailable,
+    BlobUnreadable,
+    KeptBlob,
+)
 
 MB = 1024 * 1024
 PIECE = 256 * 1024
@@ -51,15 +58,15 @@ class DiskBlobs(Blobs):
 
     @override
     async def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
-        with _translated():
+        with _translated(BlobUnreadable):
             file = await _in_thread(_opened, self._place(name))
         try:
             left = length
-            with _translated():
+            with _translated(BlobUnreadable):
                 await _in_thread(file.seek, start)
             while left is None or left > 0:
                 size = PIECE if left is None else min(PIECE, left)
-                with _translated():
+                with _translated(BlobUnreadable):
                     piece = await _in_thread(file.read, size)
                 if not piece:
                     return
@@ -69,10 +76,18 @@ class DiskBlobs(Blobs):
             file.close()
 
     @override
+    async def gone(self, names: Sequence[str]) -> set[str]:
+        places = {name: self._place(name) for name in names}
+        with _translated(BlobUnreadable):
+            return await _in_thread(_missing, places)
+
+    @override
     @asynccontextmanager
     async def local(self, name: str) -> AsyncIterator[Path]:
         place = self._place(name)
-        if not await _in_thread(place.is_file):
+        with _translated(BlobUnreadable):
+            is_there = await _in_thread(place.is_file)
+        if not is_there:
             raise BlobNotFound(name)
         yield place
 
@@ -163,6 +178,10 @@ def _force(folder: Path) -> None:
         os.close(opened)
 
 
+def _missing(places: Mapping[str, Path]) -> set[str]:
+    return {name for name, place in places.items() if not place.exists()}
+
+
 def _opened(place: Path) -> BinaryIO:
     return place.open("rb")
 
@@ -201,13 +220,13 @@ def _check(root: Path) -> str | None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(refusal: type[BlobStoreUnavailable] = BlobStoreUnavailable) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
         raise BlobNotFound(str(error)) from error
     except OSError as error:
-        raise BlobStoreUnavailable from error
+        raise refusal from error
 
 
 async def _in_thread(call: Callable[P, T], *arguments: P.args, **more: P.kwargs) -> T:

@@ -15,10 +15,7 @@ from typing import BinaryIO, NoReturn
 from adapters.extraction.formats import check, sheets
 from adapters.extraction.reading import Refused, Sheet, Why
 from adapters.extraction.wire import ENCODER, REQUESTS, Done, Found, Line, PagesRead, Refusal, Request
-from application.indexing.chunking import pieces
 from application.ports.extraction import Page
-
-BEHIND = 10  # nobody waits for a whole document, but people wait for everything else
 
 
 def main() -> None:
@@ -44,8 +41,12 @@ def _read(request: Request, answers: BinaryIO) -> None:
     if request.check_only:
         check(file, request.extension, request.limits)
         return
-    os.nice(BEHIND)
-    for piece in pieces(_pages(sheets(file, request.extension, request.limits), answers)):
+    # Importing takes most of a child's time; a check needs nothing of this.
+    from adapters.extraction.running_lines import without_running_lines
+    from application.indexing.chunking import pieces
+
+    read = without_running_lines(sheets(file, request.extension, request.limits))
+    for piece in pieces(_pages(read, answers)):
         _tell(answers, Found(piece))
 
 

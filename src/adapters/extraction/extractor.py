@@ -3,11 +3,12 @@
 import asyncio
 import math
 import os
-import signal
+import socket
+import subprocess
 import sys
-from asyncio.subprocess import Process
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,8 @@ from application.ports.progress import Progress, untold
 from domain.document import BadFile
 
 PATIENCE = 2  # times as long as a document may take, since others may need the processor too
-AT_ONCE = 4  # children that check, and as many that read: a long reading keeps nobody from uploading
+READERS = 4
+BEHIND = 10  # steps of niceness: everything else is more urgent
 BYTES_MAX = 100_000_000  # a child that read something evil may say anything
 _CODE = Path(__file__).resolve().parents[2]  # where the child finds our packages
 
@@ -43,8 +45,7 @@ class ProcessExtractor(Extractor):
         self._timeout = timeout_s
         self._check_timeout = min(check_timeout_s, timeout_s)
         self._memory = memory_mb
-        self._readers = asyncio.Semaphore(AT_ONCE)
-        self._checkers = asyncio.Semaphore(AT_ONCE)
+        self._readers = asyncio.Semaphore(READERS)
 
     @override
     async def pieces(self, file: Path, extension: str, told: Progress = untold) -> list[Piece]:
@@ -53,8 +54,7 @@ class ProcessExtractor(Extractor):
 
     @override
     async def check(self, file: Path, extension: str) -> None:
-        async with self._checkers:
-            await self._ask(file, extension, self._check_timeout, check_only=True)
+        await self._ask(file, extension, self._check_timeout, check_only=True)
 
     async def _ask(
         self,
@@ -78,7 +78,7 @@ class ProcessExtractor(Extractor):
             async with (
                 asyncio.timeout(PATIENCE * seconds),
                 _child() as child,
-                aclosing(_lines(child, request)) as lines,
+                aclosing(_lines(*child, request)) as lines,
             ):
                 async for line in lines:
                     if isinstance(line, Found):
@@ -104,43 +104,68 @@ class ProcessExtractor(Extractor):
         )
 
 
-async def _lines(child: Process, request: Request) -> AsyncGenerator[Line]:
+async def _lines(hears: StreamReader, says: StreamWriter, request: Request) -> AsyncGenerator[Line]:
     """What the child says, as long as it makes sense; one that dies, or says what it should not, could not
     read its document."""
-    if child.stdin is None or child.stdout is None:
-        return
     left = BYTES_MAX
     with suppress(ConnectionError, msgspec.DecodeError, ValueError):
-        child.stdin.write(ENCODER.encode(request) + b"\n")
+        says.write(ENCODER.encode(request) + b"\n")
         while left > 0:
-            said = await child.stdout.readline()
+            said = await hears.readline()
             left -= len(said)
             yield LINES.decode(said)
 
 
 @asynccontextmanager
-async def _child() -> AsyncIterator[Process]:
+async def _child() -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
+    """The ends of our conversation with it; it does not survive the context."""
     try:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "adapters.extraction.child"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=LINE_MAX,
-            env={"PYTHONPATH": str(_CODE), "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-            cwd="/",
-        )
+        child, line = _started()
     except OSError as error:
         raise ExtractionUnavailable from error
     try:
-        yield child
+        _put_behind(child.pid)
+        async with _conversation(line) as ends:
+            yield ends
     finally:
-        if child.stdin is not None:
-            child.stdin.close()
-        if child.returncode is None:
-            # `child.kill` would look after the process itself and confuse asyncio, which does so too.
-            with suppress(ProcessLookupError):
-                os.kill(child.pid, signal.SIGKILL)
-        if child.stdout is not None:
-            await child.stdout.read()  # what nobody wants to hear any more would keep us waiting for its end
-        await child.wait()
+        child.kill()
+        await asyncio.shield(asyncio.to_thread(child.wait))
+
+
+def _started() -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """Not by the event loop: uvloop copies our whole memory map for it, and stands still for 25 ms where this
+    takes less than one."""
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "adapters.extraction.child"],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+                env={"PYTHONPATH": str(_CODE), "PATH": os.defpath, "LC_ALL": "C.UTF-8"},
+                cwd="/",
+            )
+    except BaseException:
+        ours.close()
+        raise
+    return child, ours
+
+
+@asynccontextmanager
+async def _conversation(line: socket.socket) -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
+    with closing(line):
+        hears, says = await asyncio.open_unix_connection(sock=line, limit=LINE_MAX)
+        try:
+            yield hears, says
+        finally:
+            says.close()
+            with suppress(ConnectionError):
+                await says.wait_closed()
+
+
+def _put_behind(pid: int) -> None:
+    """From outside: by the time that a child could do so itself it has done most of its work."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # it has ended already
+            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + BEHIND)

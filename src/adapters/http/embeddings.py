@@ -1,7 +1,6 @@
 import math
 from array import array
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import mean
@@ -15,8 +14,9 @@ from typing_extensions import override
 from adapters.http.answers import whole
 from adapters.http.client import patience
 from adapters.http.decoding import decoded
-from adapters.http.errors import BadAnswer, translated
-from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, KnowledgeUnreachable
+from adapters.http.errors import BadAnswer
+from adapters.http.knowledge_errors import knowledge_errors
+from application.ports.knowledge import KnowledgeFailed
 from application.ports.passages import Embedder, Scale, Vector
 from domain.text import storable
 
@@ -99,7 +99,7 @@ class EmbeddingService(Embedder):
             headers={"authorization": f"Bearer {self.api_key}"} if self.api_key else None,
             timeout=patience(self.client, within_s),
         )
-        with _translated():
+        with knowledge_errors():
             status, body = await whole(self.client, request, within_s=within_s, limit=ANSWER_MAX)
             if status != 200:
                 raise BadAnswer(f"embeddings {status}")
@@ -109,14 +109,6 @@ class EmbeddingService(Embedder):
             if len({len(item.embedding) for item in given}) > 1:
                 raise BadAnswer("vectors of different lengths")
             return [_unit(item.embedding) for item in given]
-
-
-def _translated() -> AbstractContextManager[None]:
-    return translated(
-        unreachable=KnowledgeUnreachable,
-        timeout=KnowledgeTimeout,
-        failed=lambda: KnowledgeFailed("RAG service error: bad response"),
-    )
 
 
 def _label(name: str, text_prefix: str) -> str:

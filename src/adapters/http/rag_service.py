@@ -1,7 +1,6 @@
 import math
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -12,16 +11,11 @@ from typing_extensions import override
 from adapters.http.answers import status_of, whole
 from adapters.http.client import patience
 from adapters.http.decoding import decoded
-from adapters.http.errors import BadAnswer, translated
+from adapters.http.errors import BadAnswer
+from adapters.http.knowledge_errors import knowledge_errors
+from adapters.http.rag_service_documents import forgotten
 from application.ports.blobs import BlobNotFound, Blobs
-from application.ports.knowledge import (
-    Erased,
-    IndexReport,
-    Knowledge,
-    KnowledgeFailed,
-    KnowledgeTimeout,
-    KnowledgeUnreachable,
-)
+from application.ports.knowledge import Erased, IndexReport, Knowledge, KnowledgeFailed
 from application.ports.progress import Progress, untold
 from domain.conversation import SessionId
 from domain.document import BadFile, Hit, StoredFile
@@ -32,7 +26,7 @@ CHECK_S = 2.0
 HIT_MAX = 8000  # characters; more than a prompt takes
 NAME_MAX = 255
 _UNSAFE = frozenset("\"'\\/%")
-_PUBLIC = {"personal": False, "public": True}  # by `knowledge_base`; older services do not say
+_PUBLIC = {"personal": False, "public": True}  # by `knowledge_base`, where it says so
 
 
 class _Indexed(Struct):
@@ -41,11 +35,6 @@ class _Indexed(Struct):
     page_embs_num: object = None
     page_collection: object = None
     chunk_collection: object = None
-
-
-class _Deleted(Struct):
-    deleted_page_embs: int
-    deleted_chunks: int
 
 
 class _Hits(Struct):
@@ -92,7 +81,7 @@ class RagService(Knowledge):
             },
             timeout=patience(self.client, self.upload_s),
         )
-        with _translated():
+        with knowledge_errors():
             try:
                 status, body = await whole(self.client, request, within_s=self.upload_s)
             except BlobNotFound as error:
@@ -124,7 +113,7 @@ class RagService(Knowledge):
         request = self.client.build_request(
             "POST", self._url("retriever"), json=body, timeout=patience(self.client, self.budget_s)
         )
-        with _translated():
+        with knowledge_errors():
             status, answer = await whole(self.client, request, within_s=self.budget_s)
             if status == 500:
                 return []  # its way to say that there are no documents at all
@@ -140,36 +129,17 @@ class RagService(Knowledge):
 
     @override
     async def forget(self, file: StoredFile) -> Erased:
-        fields = {"source_name": _told(file)}
-        if not file.public:
-            fields["user_id"] = str(file.user_id)
-        url = self._url("admin" if file.public else "user", "delete")
-        request = self.client.build_request(
-            "POST", url, data=fields, timeout=patience(self.client, self.delete_s)
-        )
-        with _translated():
-            status, body = await whole(self.client, request, within_s=self.delete_s)
-            if status != 200:
-                raise BadAnswer(f"delete {status}")
-            deleted = decoded(body, _Deleted)
-        return Erased(pages=max(0, deleted.deleted_page_embs), chunks=max(0, deleted.deleted_chunks))
+        owner = None if file.public else file.user_id
+        return await forgotten(self.client, self.base_url.rstrip("/"), _told(file), owner, self.delete_s)
 
     @override
     async def check(self) -> None:
         request = self.client.build_request("GET", self._url("health"))
-        with _translated():  # it has no such route: any answer shows that it is there
+        with knowledge_errors():  # it has no such route: any answer shows that it is there
             await status_of(self.client, request, within_s=CHECK_S)
 
     def _url(self, *parts: str) -> str:
         return "/".join((self.base_url.rstrip("/"), *parts))
-
-
-def _translated() -> AbstractContextManager[None]:
-    return translated(
-        unreachable=KnowledgeUnreachable,
-        timeout=KnowledgeTimeout,
-        failed=lambda: KnowledgeFailed("RAG service error: bad response"),
-    )
 
 
 def _told(file: StoredFile) -> str:

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,14 +9,10 @@ from typing_extensions import override
 from adapters.http.answers import whole
 from adapters.http.client import patience
 from adapters.http.decoding import decoded
-from adapters.http.errors import BadAnswer, translated
+from adapters.http.errors import BadAnswer
+from adapters.http.knowledge_errors import knowledge_errors
 from application.ports.foreign_documents import ForeignDocuments
-from application.ports.knowledge import (
-    Erased,
-    KnowledgeFailed,
-    KnowledgeTimeout,
-    KnowledgeUnreachable,
-)
+from application.ports.knowledge import Erased
 from domain.text import storable
 from domain.user import UserId
 
@@ -50,35 +45,40 @@ class RagServiceDocuments(ForeignDocuments):
 
     @override
     async def users(self) -> Sequence[str]:
-        return _names((await self._asked("GET", "api/users", _Users)).users)
+        return _names((await self._asked("api/users", _Users)).users)
 
     @override
     async def public_names(self) -> Sequence[str]:
-        return _names((await self._asked("GET", "api/public_files", _Files)).files)
+        return _names((await self._asked("api/public_files", _Files)).files)
 
     @override
     async def forget(self, name: str, owner: UserId | None) -> Erased:
-        fields = {"source_name": name} if owner is None else {"source_name": name, "user_id": str(owner)}
-        base = "admin" if owner is None else "user"
-        deleted = await self._asked("POST", f"{base}/delete", _Deleted, fields)
-        return Erased(pages=max(0, deleted.deleted_page_embs), chunks=max(0, deleted.deleted_chunks))
+        return await forgotten(self.client, self.base_url, name, owner, self.within_s)
 
-    async def _asked(self, method: str, path: str, kind: type[S], fields: dict[str, str] | None = None) -> S:
+    async def _asked(self, path: str, kind: type[S]) -> S:
         url, timeout = f"{self.base_url}/{path}", patience(self.client, self.within_s)
-        request = self.client.build_request(method, url, data=fields, timeout=timeout)
-        with _translated():
-            status, body = await whole(self.client, request, within_s=self.within_s)
-            if status != 200:
-                raise BadAnswer(f"{path} {status}")
-            return decoded(body, kind)
+        request = self.client.build_request("GET", url, timeout=timeout)
+        return await _answer(self.client, request, kind, self.within_s)
 
 
-def _translated() -> AbstractContextManager[None]:
-    return translated(
-        unreachable=KnowledgeUnreachable,
-        timeout=KnowledgeTimeout,
-        failed=lambda: KnowledgeFailed("RAG service error: bad response"),
-    )
+async def forgotten(
+    client: httpx.AsyncClient, base_url: str, name: str, owner: UserId | None, within_s: float
+) -> Erased:
+    """What the service removed that it had under this name, from the owner (None: from the public base)."""
+    base = "admin" if owner is None else "user"
+    fields = {"source_name": name} | ({} if owner is None else {"user_id": str(owner)})
+    timeout = patience(client, within_s)
+    request = client.build_request("POST", f"{base_url}/{base}/delete", data=fields, timeout=timeout)
+    gone = await _answer(client, request, _Deleted, within_s)
+    return Erased(pages=max(0, gone.deleted_page_embs), chunks=max(0, gone.deleted_chunks))
+
+
+async def _answer(client: httpx.AsyncClient, request: httpx.Request, kind: type[S], within_s: float) -> S:
+    with knowledge_errors():
+        status, body = await whole(client, request, within_s=within_s)
+        if status != 200:
+            raise BadAnswer(f"{request.url.path} {status}")
+        return decoded(body, kind)
 
 
 def _names(given: Sequence[object]) -> list[str]:

@@ -1,8 +1,10 @@
 import ssl
+from functools import cache
 
 import certifi
 
 
+@cache  # reading them all takes long, and they are the same for every client
 def trusted() -> ssl.SSLContext:
     """Whom we believe: the machine's certificates, or those in SSL_CERT_FILE and SSL_CERT_DIR, and Mozilla's,
     since some machines have none."""

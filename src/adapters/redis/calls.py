@@ -19,6 +19,7 @@ from application.ports.calls import (
     Calls,
     FilesChanged,
     Followed,
+    JobsCancelled,
     Stopped,
     StopSession,
     StopUnread,
@@ -59,6 +60,10 @@ class RedisCalls(Calls):
     @override
     async def files_changed(self, user: UserId) -> None:
         await self._call({"files": user})
+
+    @override
+    async def jobs_cancelled(self) -> None:
+        await self._call({"jobs": "cancelled"})
 
     @override
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:
@@ -123,6 +128,8 @@ def _call_in(data: bytes) -> Call | None:
                 return StopUser(UserId(user))
             case {"files": int(user)}:
                 return FilesChanged(UserId(user))
+            case {"jobs": "cancelled"}:
+                return JobsCancelled()
             case {"followed": [*messages]}:
                 return Followed([MessageId(int(m)) for m in messages])
     return None

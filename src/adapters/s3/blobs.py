@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,14 @@ from typing_extensions import override
 from adapters.s3.bucket import Bucket
 from adapters.s3.errors import BeyondTheEnd
 from adapters.s3.outgoing import Outgoing
-from application.ports.blobs import BLOB_NAME, BlobNotFound, Blobs, BlobStoreUnavailable, KeptBlob
+from application.ports.blobs import (
+    BLOB_NAME,
+    BlobNotFound,
+    Blobs,
+    BlobStoreUnavailable,
+    BlobUnreadable,
+    KeptBlob,
+)
 
 PIECE = 256 * 1024
 
@@ -46,11 +53,17 @@ class S3Blobs(Blobs):
         part = {"Range": f"bytes={start}-{last}"} if start or length is not None else {}
         try:
             answer = await self.bucket.ask("get_object", Key=self._key(name), **part)
+            async with answer["Body"] as body:
+                while length != 0 and (piece := await self.bucket.read(body, PIECE)):
+                    yield piece
         except BeyondTheEnd:
             return
-        async with answer["Body"] as body:
-            while length != 0 and (piece := await self.bucket.read(body, PIECE)):
-                yield piece
+        except BlobStoreUnavailable as error:
+            raise BlobUnreadable from error.__cause__
+
+    @override
+    async def gone(self, names: Sequence[str]) -> set[str]:
+        return set()  # the store would have to be asked for each
 
     @override
     @asynccontextmanager
@@ -88,7 +101,7 @@ class S3Blobs(Blobs):
 
     @override
     async def check(self) -> str | None:
-        key = self._key(f"check-{token_hex(8)}")
+        key = self._key(token_hex(16))
         begun = await self.bucket.ask("create_multipart_upload", Key=key)
         await self.bucket.ask("abort_multipart_upload", Key=key, UploadId=begun["UploadId"])
         await self.bucket.ask("list_objects_v2", Prefix=self.prefix, MaxKeys=1)
@@ -114,7 +127,7 @@ class S3Blobs(Blobs):
                     async for piece in content:
                         await asyncio.to_thread(file.write, piece)
         except OSError as error:
-            raise BlobStoreUnavailable from error
+            raise BlobUnreadable from error
 
 
 def _fresh(copy: Path) -> BinaryIO:

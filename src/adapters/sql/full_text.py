@@ -51,6 +51,7 @@ class SqlFullText(FullText):
             try:
                 busy = await db.scalar(text("PRAGMA wal_checkpoint(TRUNCATE)"))
             finally:
-                await db.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_MS}")
+                if not db.invalidated:  # as it is when we are being stopped: nobody uses it again
+                    await db.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_MS}")
         if busy:
             raise StorageBusy(BUSY_S)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from typing_extensions import override
 
 from adapters.sql import mapping as t
-from adapters.sql.full_text import SqlFullText
 from adapters.sql.work import connected
+from application.ports.full_text import FullText
 from application.ports.personal_data import Departed, PersonalStore, StillThere
 
 
@@ -19,7 +19,7 @@ class SqlIndexTraces(PersonalStore):
 
     name: ClassVar[str] = "index"
     sessions: async_sessionmaker[AsyncSession]
-    reading: AsyncEngine
+    full_text: FullText
 
     @override
     async def erase(self, departed: Departed) -> int:
@@ -27,5 +27,5 @@ class SqlIndexTraces(PersonalStore):
             theirs = select(t.passages.c.id).where(t.passages.c.owner_id == departed.id).limit(1)
             if (await session.execute(theirs)).first() is not None:
                 raise StillThere  # their files are not erased yet
-        await SqlFullText(self.sessions, self.reading).sweep()
+        await self.full_text.sweep()
         return 0

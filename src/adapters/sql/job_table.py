@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, select, text, update
+from sqlalchemy import ColumnElement, and_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -67,13 +67,27 @@ class SqlJobs(Jobs):
             update(t.jobs).where(j.dedup_key == dedup_key, UNFINISHED).values(state=JobState.CANCELLED)
         )
         # a lease outlives the cancellation: its holder learns of it when he renews
-        held = select(j.id).where(j.dedup_key == dedup_key, j.lease_until >= now)
+        cancelled = and_(j.state == JobState.CANCELLED, j.dedup_key == dedup_key)
+        held = select(j.id).where(cancelled, j.lease_until >= now)
         return (await self.session.execute(held.limit(1))).first() is None
+
+    @override
+    async def hasten(self, dedup_key: str, run_at: datetime) -> None:
+        j = t.jobs.c
+        later = and_(j.dedup_key == dedup_key, j.state == JobState.WAITING, j.run_at > run_at)
+        await self.session.execute(update(t.jobs).where(later).values(run_at=run_at))
 
     @override
     async def is_unfinished(self, dedup_key: str) -> bool:
         one = select(t.jobs.c.id).where(t.jobs.c.dedup_key == dedup_key, UNFINISHED)
         return (await self.session.execute(one)).first() is not None
+
+    @override
+    async def went_wrong(self, dedup_key: str) -> bool:
+        j = t.jobs.c
+        broken_off = and_(j.state == JobState.CANCELLED, j.attempts > 0)
+        badly = select(j.id).where(j.dedup_key == dedup_key, or_(broken_off, j.attempts > 1))
+        return (await self.session.execute(badly.limit(1))).first() is not None
 
     @override
     async def is_held(self, job: Job) -> bool:

@@ -80,7 +80,7 @@ class SqlJobQueue(JobQueue):
 
     @override
     async def finish(self, job: JobId, holder: str) -> None:
-        await self._change(job, holder, **SETTLED)
+        await self._end(job, holder, **SETTLED)
 
     @override
     async def let_go(self, job: JobId, holder: str) -> None:
@@ -94,7 +94,11 @@ class SqlJobQueue(JobQueue):
     async def fail(self, job: JobId, holder: str, error: str, retry_at: datetime | None) -> None:
         outcome = {"state": JobState.WAITING, "run_at": retry_at} if retry_at else {"state": JobState.FAILED}
         nobodys = {"lease_owner": None, "lease_until": None, "progress": None}
-        await self._change(job, holder, error=error[:200], **nobodys, **outcome)
+        await self._end(job, holder, error=error[:200], **nobodys, **outcome)
+
+    async def _end(self, job: JobId, holder: str, **values: object) -> None:
+        if not await self._change(job, holder, **values):
+            await self.let_go(job, holder)
 
     async def _change(self, job: JobId, holder: str, **values: object) -> bool:
         async with connected(self.sessions) as session:

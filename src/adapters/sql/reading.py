@@ -26,7 +26,9 @@ from typing_extensions import override
 from adapters.sql import mapping as t
 from adapters.sql import message_index
 from adapters.sql.job_table import UNFINISHED
+from adapters.sql.repositories import kept_by
 from adapters.sql.work import looking
+from application.indexing.queueing import INDEX_KEY
 from application.ports.persistence import (
     Account,
     Citing,
@@ -50,7 +52,7 @@ from application.ports.persistence import (
     VersionLine,
 )
 from domain.conversation import MessageId, MessageState, SessionId, Speaker
-from domain.document import FileId, IndexState, StoredFile
+from domain.document import FileId, IndexState, StoredFile, Usage
 from domain.job import JobState
 from domain.user import DEFAULT_PICTURE, Status, UserId
 
@@ -92,7 +94,7 @@ _PROGRESS = (
     select(_f.id, _f.original_name, _f.rag_status, _f.rag_error, _j.state, _j.progress)
     .select_from(
         t.stored_files.outerjoin(
-            t.jobs, and_(_j.dedup_key == literal("index:").concat(cast(_f.id, String)), UNFINISHED)
+            t.jobs, and_(_j.dedup_key == literal(INDEX_KEY).concat(cast(_f.id, String)), UNFINISHED)
         )
     )
     .where(_f.deleted_at.is_(None))
@@ -308,6 +310,7 @@ class SqlReading(Reading):
                 f.session_id,
                 f.size,
                 f.rag_status,
+                f.disk_name,
             )
             .select_from(t.stored_files.outerjoin(t.messages, m.id == f.message_id))
             .where(mine)
@@ -332,6 +335,7 @@ class SqlReading(Reading):
                     session_id=row.session_id,
                     size=row.size,
                     rag_status=row.rag_status,
+                    disk_name=row.disk_name,
                 )
                 for row in rows
             ],
@@ -360,9 +364,9 @@ class SqlReading(Reading):
 
     @override
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
-        f = t.stored_files.c
+        known = select(_f.rag_status, _f.rag_error).where(_f.id == file, _f.deleted_at.is_(None))
         async with looking(self.engine) as db:
-            row = (await db.execute(select(f.rag_status, f.rag_error).where(f.id == file))).first()
+            row = (await db.execute(known)).first()
         return (row.rag_status, row.rag_error) if row else (None, None)
 
     @override
@@ -394,6 +398,12 @@ class SqlReading(Reading):
                 ]
                 after = upto
         return found
+
+    @override
+    async def usage(self, owner: UserId) -> Usage:
+        async with looking(self.engine) as db:
+            files, size = (await db.execute(kept_by(owner))).one()
+        return Usage(files, int(size))
 
     @override
     async def known_as(self, reader: UserId, index_names: Sequence[str]) -> Sequence[KnownFile]:

@@ -421,6 +421,13 @@ def _among(owner: UserId | None) -> ColumnElement[bool]:
     return f.public if owner is None else and_(f.user_id == owner, f.public.is_(False))
 
 
+def kept_by(owner: UserId) -> Select[int, int]:
+    """How many files an owner keeps, and how many bytes."""
+    f = t.stored_files.c
+    total = func.coalesce(func.sum(f.size), 0)
+    return select(func.count(), total).where(f.user_id == owner, f.deleted_at.is_(None))
+
+
 def _held(found: Select[StoredFile]) -> Select[StoredFile]:
     """Nobody deletes it meanwhile, and it is as it is now that it is held."""
     living = found.where(t.stored_files.c.deleted_at.is_(None))
@@ -462,10 +469,7 @@ class SqlFiles(Files):
     @override
     async def usage(self, owner: UserId) -> Usage:
         await self._take_turn(owner)
-        f = t.stored_files.c
-        total = func.coalesce(func.sum(f.size), 0)
-        kept = select(func.count(), total).where(f.user_id == owner, f.deleted_at.is_(None))
-        files, size = (await self.session.execute(kept)).one()
+        files, size = (await self.session.execute(kept_by(owner))).one()
         return Usage(files, int(size))
 
     async def _take_turn(self, owner: UserId) -> None:

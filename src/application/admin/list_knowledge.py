@@ -1,6 +1,7 @@
 import logging
 from dataclasses import dataclass
 
+from application.files.strangers import strangers
 from application.ports.administration import Administration, PublicDocument
 from application.ports.foreign_documents import ForeignDocuments
 from application.ports.persistence import Listed
@@ -33,11 +34,10 @@ class ListKnowledge:
 
     async def _strangers(self) -> list[ForeignDocument]:
         try:
-            names = set(await self.foreign.public_names())
+            names = await strangers(self.foreign, self.administration)
         except StorageUnavailable:
             raise
         except DomainError as error:
             log.warning("public names not listed", extra={"error": type(error).__name__})
             return []
-        known = await self.administration.public_index_names() if names else set()
-        return [ForeignDocument(name) for name in sorted(names - known)]
+        return [ForeignDocument(name) for name in names]

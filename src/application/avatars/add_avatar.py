@@ -56,13 +56,11 @@ class AddAvatar:
     catalogue: AvatarCatalogue
     max_mb: Mapping[Part, int]
 
-    def check_size(self, part: str, size: int) -> None:
-        """Refuses a file that has become too large; others than ours may be as large as the request."""
-        if part in tuple(Part) and size > self.max_mb[Part(part)] * MB:
-            kind = "clip" if part == Part.FACE else "audio"
-            raise FileTooLarge(
-                f"File too large. Maximum size for {kind} files is {self.max_mb[Part(part)]} MB"
-            )
+    def require_size(self, part: Part, size: int) -> None:
+        """Asked while a file comes and once it is there. Raises FileTooLarge."""
+        if size > self.max_mb[part] * MB:
+            kind = "clip" if part is Part.FACE else "audio"
+            raise FileTooLarge(f"File too large. Maximum size for {kind} files is {self.max_mb[part]} MB")
 
     async def __call__(self, operator: Account, wish: Wish) -> Added:
         new = await self._checked(wish)
@@ -100,7 +98,7 @@ class AddAvatar:
         sent = wish.files.get(part)
         if sent is None:
             return None
-        self.check_size(part, sent.size)
+        self.require_size(part, sent.size)
         extension = extension_of(part, sent.name)
         require_content(await asyncio.to_thread(_head, sent.path), extension)
         return Clip(sent.path, sent.size, extension)

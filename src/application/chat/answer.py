@@ -66,8 +66,8 @@ class Answer(Answers):
     strict: bool
     budget_s: float
     context: Budget
+    embedder: Embedder  # judges what was found, whoever found it
     auto_title: bool = False
-    embedder: Embedder | None = None  # judges what a RAG service found; our own index has done so already
     keywords: Sequence[str] = field(default=KEYWORDS)
 
     @override
@@ -118,9 +118,10 @@ class Answer(Answers):
         return checked(pieces, len(hits), telling.cited.update)
 
     def _prompt(self, question: Question, context: Context, hits: Sequence[Hit]) -> Prompt:
+        guarded = self.strict and bool(hits)
         nonce = secrets.token_hex(8)
-        input = with_documents(question.text, hits, nonce, citing=True) if hits else question.text
-        input = after_interruption(input, question.heard, nonce)
+        asked = with_documents(question.text, hits, nonce, citing=not guarded) if hits else question.text
+        input = after_interruption(asked, question.heard, nonce)
         system = with_summary(SYSTEM_PROMPT, context.summary)
         exchanges = newest(untold(context), self.context.room(system, input))
         free = Prompt(
@@ -131,11 +132,11 @@ class Answer(Answers):
             turns=turns_of(exchanges),
             retold=retold(input, context.summary, exchanges, nonce),
         )
-        if not (hits and self.strict):
+        if not guarded:
             return free
         return replace(  # what was said before would only lead a small model away from the passages
             free,
-            input=with_documents(question.text, hits, nonce),
+            input=asked,
             system=GROUNDED_SYSTEM_PROMPT,
             turns=(),
             temperature=GROUNDED_TEMPERATURE,
@@ -148,7 +149,7 @@ class Answer(Answers):
         if why is Trigger.FORBIDDEN:
             return NOTHING
         try:
-            async with asyncio.timeout(self.budget_s):
+            async with asyncio.timeout(self.budget_s) as budget:
                 shelf = await self.reading.shelf(question.user, question.session)
                 if shelf.in_session:
                     why = trigger(question.text, question.use_documents, shelf.in_session, self.keywords)
@@ -161,7 +162,9 @@ class Answer(Answers):
             late = isinstance(error, (TimeoutError, KnowledgeTimeout))
             self.upstreams.metrics.documents_skipped("late" if late else "unavailable")
             return Consulted(instead=NOT_SEARCHED) if self.strict and why.asks else NOTHING
-        # by the gate alone, or guarded: only what answers the question; else the model may judge
+        # by the gate alone, guarded, or quoted: only what answers the question; else the model may judge
+        if self.strict or not (why.asks and self.upstreams.all):
+            hits = await self._judged(question, hits, budget.when())
         relevant = answering(question.text, hits) if self.strict or not why.asks else hits[:MOST_HITS]
         if relevant:
             return Consulted(relevant)
@@ -169,21 +172,31 @@ class Answer(Answers):
         return Consulted(instead=NOT_ANSWERED) if self.strict and must_say else NOTHING
 
     async def _named(self, question: Question, hits: Sequence[Hit]) -> list[Hit]:
-        """Under the names people gave their files; what was deleted meanwhile is dropped."""
+        """Under the names people gave their files, without what must not be shown."""
         if self.knowledge.own:
             return list(hits)
-        if self.strict and self.embedder is not None:
-            hits = await with_nearness(self.embedder, question.text, hits)
         known = await self.reading.known_as(question.user, [hit.filename for hit in hits])
         return [named for hit in hits if (named := _named(hit, known))]
 
+    async def _judged(self, question: Question, hits: list[Hit], until: float | None) -> list[Hit]:
+        """With the nearness of their lines. Where that cannot be had by then, words must do."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await with_nearness(self.embedder, question.text, hits)
+        except (TimeoutError, DomainError) as error:
+            log.warning("judged by words alone", extra={"cause": type(error).__name__})
+            return hits
+
 
 def _named(hit: Hit, known: Sequence[KnownFile]) -> Hit | None:
-    """Under the name its file really has; None when that is deleted. What is not ours keeps its name."""
+    """Under the name its file really has. None when that is deleted, or when it is no file of the asker's and
+    not said to be public: it may be somebody else's. What is public and not ours keeps its name."""
     meant = [one for one in known if one.index_name == hit.filename and hit.public in (None, one.public)]
     if any(one.deleted for one in meant):
         return None
-    return replace(hit, filename=meant[0].original_name, file_id=meant[0].id) if meant else hit
+    if not meant:
+        return hit if hit.public else None
+    return replace(hit, filename=meant[0].original_name, file_id=meant[0].id)
 
 
 async def _saying(text: str) -> AsyncGenerator[str]:

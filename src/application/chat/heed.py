@@ -4,7 +4,16 @@ from dataclasses import dataclass
 
 from application.chat.engine import Replies
 from application.indexing.watch_files import WatchFiles
-from application.ports.calls import Calls, FilesChanged, Followed, StopSession, StopUnread, StopUser
+from application.jobs.doubt import Doubt
+from application.ports.calls import (
+    Calls,
+    FilesChanged,
+    Followed,
+    JobsCancelled,
+    StopSession,
+    StopUnread,
+    StopUser,
+)
 from application.tasks import ended
 from domain.errors import StorageUnavailable
 
@@ -16,6 +25,7 @@ class Heed:
     calls: Calls
     replies: Replies
     watch_files: WatchFiles
+    doubt: Doubt
 
     async def forever(self) -> None:
         """A reply that takes its time to end does not hold up the next call."""
@@ -32,6 +42,8 @@ class Heed:
                             self.replies.followed(messages)
                         case FilesChanged(user):
                             self.watch_files.changed(user)
+                        case JobsCancelled():
+                            self.doubt.cast()
                         case StopSession():
                             task = asyncio.create_task(self._stop(call))
                             ending.add(task)

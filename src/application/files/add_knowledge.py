@@ -1,17 +1,14 @@
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from application.files.await_index import AwaitIndex
-from application.files.burying import HEAD_START, bury, erased_now
 from application.files.check_incoming import CheckIncoming, Incoming
-from application.files.erase_file import EraseFile
+from application.files.delete_file import DeleteFile
 from application.files.keep_file import KeepFile
-from application.indexing.news import tell_of_files
-from application.ports.calls import Calls
-from application.ports.clock import Clock
 from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, KnowledgeUnreachable
 from application.ports.persistence import Account, Work, WorkFactory
-from application.ports.wakeup import Wakeup
-from domain.document import BadFile, FileKind, IndexState, StoredFile
+from domain.document import BadFile, FileKind, FileNotFound, IndexState, StoredFile
 from domain.errors import DomainError, MissingField
 
 FAILED = "Upload forward failed"
@@ -26,10 +23,11 @@ class AddKnowledge:
     check_incoming: CheckIncoming
     keep_file: KeepFile
     await_index: AwaitIndex
-    erase_file: EraseFile
-    wakeup: Wakeup
-    calls: Calls
-    clock: Clock
+    delete_file: DeleteFile
+
+    def welcome(self, name: str) -> Callable[[int], None]:
+        """As in UploadFile."""
+        return self.check_incoming.named(name, FileKind.DOCUMENT).require_size
 
     async def __call__(self, account: Account, incoming: Incoming | None) -> StoredFile:
         """Raises the refusals of CheckIncoming and KeepFile; BadFile, KnowledgeUnreachable, KnowledgeTimeout
@@ -38,25 +36,15 @@ class AddKnowledge:
             raise MissingField("No file provided")
         checked = await self.check_incoming(account.id, incoming, FileKind.DOCUMENT)
         file, _ = await self.keep_file(checked, account.id, _added, public=account.role.teaches)
-        await self.wakeup.ring()
         await self.await_index(file)
         if file.rag_status is IndexState.FAILED:
-            await self._withdraw(file)
+            with suppress(FileNotFound):  # somebody was quicker
+                await self.delete_file(account, file.id)
             raise _refusal(file.rag_error or "")
         if file.rag_status is IndexState.INDEXED:  # by now it has its report
             async with self.work() as w:
                 return await w.files.get(file.id) or file
         return file
-
-    async def _withdraw(self, file: StoredFile) -> None:
-        async with self.work() as w:
-            held = await w.files.hold(file.id)
-            if held is None:
-                return
-            await bury(w, held, self.clock.now(), HEAD_START)
-            await w.commit()
-        await tell_of_files(self.calls, file.user_id)
-        await erased_now(self.erase_file, file.id)
 
 
 async def _added(w: Work, file: StoredFile) -> None:

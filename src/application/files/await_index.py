@@ -25,4 +25,7 @@ class AwaitIndex:
             await asyncio.sleep(min(pause, left))
             pause = min(RARELY_S, 1.2 * pause)
             with suppress(StorageUnavailable):  # the upload has succeeded, whatever happens now
-                file.rag_status, file.rag_error = await self.reading.index_state(file.id)
+                state, error = await self.reading.index_state(file.id)
+                if state is None:  # deleted meanwhile: nobody will ever know
+                    return
+                file.rag_status, file.rag_error = state, error

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from application.files.erase_file import EraseFile
+from application.files.erase_file import EraseFile, erase_key
 from application.indexing.queueing import index_key
 from application.ports.knowledge import Erased
 from application.ports.persistence import Work
@@ -31,13 +31,16 @@ async def bury(w: Work, file: StoredFile, now: datetime, head_start: timedelta =
     file.deleted_at = now
     await w.messages.detach(file.id)
     await w.jobs.cancel(index_key(file.id), now)
-    await w.jobs.add(JobKind.ERASE_FILE, {"file_id": file.id}, f"erase_file:{file.id}", now + head_start)
+    await w.jobs.add(JobKind.ERASE_FILE, {"file_id": file.id}, erase_key(file.id), now + head_start)
 
 
 async def erased_now(erase_file: EraseFile, id: FileId) -> Deleted:
-    """A buried file, once more: as far as the stores let it go at once."""
+    """A buried file, once more: as far as the stores let it go at once. It is deleted whatever happens here:
+    the job goes on."""
     try:
         return Deleted(await erase_file(id))
     except DomainError as refusal:
         log.warning("erasure queued", extra={"file_id": id, "error": type(refusal).__name__})
-        return Deleted(Erased(), pending=True)
+    except Exception:
+        log.exception("a bug", extra={"file_id": id})
+    return Deleted(Erased(), pending=True)

@@ -2,8 +2,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
+from application.files.fair_slots import FairSlots
 from application.files.pixels import MAX_PIXELS, TOO_MANY_PIXELS, pixels
 from application.files.scan import Scan
 from application.files.sniff import HEAD, check_media
@@ -18,7 +18,7 @@ from domain.document import (
 )
 from domain.user import UserId
 
-OF_ONE = 2  # documents of one user that are looked into at once: whose many take long does not hold up others
+AT_ONCE = 4  # documents that are looked into: each may take long, and much of the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,21 @@ class Incoming:
     name: str
     path: Path
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is known of a file as soon as it has a name, which is cleaned here."""
+
+    name: str
+    kind: FileKind
+    extension: str
+    max_mb: int
+
+    def require_size(self, size: int) -> None:
+        """Asked while it comes and once it is there. Raises FileTooLarge."""
+        if size > self.max_mb * MB:
+            raise FileTooLarge(f"File too large. Maximum size for {self.kind} files is {self.max_mb} MB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +63,28 @@ class CheckIncoming:
     scan: Scan
     extractor: Extractor
     max_mb: Mapping[FileKind, int]
-    _turns: "WeakValueDictionary[UserId, asyncio.Semaphore]" = field(
-        default_factory=WeakValueDictionary, init=False
-    )
+    _slots: FairSlots[UserId] = field(default_factory=lambda: FairSlots(AT_ONCE), init=False)
+
+    def named(self, name: str, *kinds: FileKind) -> Named:
+        """`kinds` are the ones that are welcome; all of them where none is named. Raises Invalid,
+        FileTypeNotAllowed."""
+        cleaned = clean_filename(name)
+        kind, extension = kind_of(cleaned, *kinds)
+        return Named(cleaned, kind, extension, self.max_mb[kind])
 
     async def __call__(self, owner: UserId, incoming: Incoming, *kinds: FileKind) -> Checked:
-        """`kinds` are the ones that are welcome; all of them where none is named. Raises Invalid,
-        FileTypeNotAllowed, BadFile, FileTooLarge, FileInfected, ScannerUnavailable."""
-        name = clean_filename(incoming.name)
-        kind, extension = kind_of(name, *kinds)
+        """Raises what `named` does, BadFile, FileTooLarge, FileInfected, ScannerUnavailable."""
+        file = self.named(incoming.name, *kinds)
         if incoming.size == 0:
             raise BadFile("File is empty")
-        if incoming.size > self.max_mb[kind] * MB:
-            raise FileTooLarge(f"File too large. Maximum size for {kind} files is {self.max_mb[kind]} MB")
+        file.require_size(incoming.size)
         await self.scan(incoming.path)
-        if kind is FileKind.DOCUMENT:
-            async with self._turn_of(owner):
-                await self.extractor.check(incoming.path, extension)
+        if file.kind is FileKind.DOCUMENT:
+            async with self._slots.turn(owner):
+                await self.extractor.check(incoming.path, file.extension)
         else:
-            await asyncio.to_thread(_check_media, incoming.path, kind, extension)
-        return Checked(name, kind, extension, incoming.path, incoming.size)
-
-    def _turn_of(self, owner: UserId) -> asyncio.Semaphore:
-        return self._turns.setdefault(owner, asyncio.Semaphore(OF_ONE))
+            await asyncio.to_thread(_check_media, incoming.path, file.kind, file.extension)
+        return Checked(file.name, file.kind, file.extension, incoming.path, incoming.size)
 
 
 def _check_media(path: Path, kind: FileKind, extension: str) -> None:

@@ -2,11 +2,12 @@ from dataclasses import dataclass
 
 from application.files.burying import HEAD_START, Deleted, bury, erased_now
 from application.files.erase_file import EraseFile
+from application.files.held_file import held_file
 from application.indexing.news import tell_of_files
 from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.persistence import Account, WorkFactory
-from domain.document import FileId, FileNotFound
+from domain.document import FileId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +22,7 @@ class DeleteFile:
     async def __call__(self, account: Account, id: FileId) -> Deleted:
         """Raises FileNotFound, also for a file that is not open to the account."""
         async with self.work() as w:
-            file = await w.files.hold(id)
-            if file is None or not file.is_open_to(account.id, account.role):
-                raise FileNotFound
+            file = await held_file(w, account, id)
             await bury(w, file, self.clock.now(), HEAD_START)
             await w.commit()
         await tell_of_files(self.calls, file.user_id)

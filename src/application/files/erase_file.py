@@ -5,20 +5,27 @@ from datetime import datetime, timedelta
 
 from application.files.shown import withdrawn
 from application.indexing.queueing import index_key
+from application.jobs.news import tell_of_cancelled_jobs
 from application.personal_data.archives import renewed
 from application.ports.blobs import Blobs
+from application.ports.calls import Calls
 from application.ports.clock import Clock
-from application.ports.knowledge import Erased, Knowledge, KnowledgeTimeout
-from application.ports.persistence import Reading, WorkFactory
+from application.ports.knowledge import Erased, Knowledge
+from application.ports.persistence import Reading, Work, WorkFactory
 from application.ports.replies import ReplyLogs
-from domain.document import FileId, IndexState, StoredFile
-from domain.errors import Unavailable
+from domain.document import FileId, StoredFile
+from domain.errors import DomainError, Unavailable
 from domain.job import JobKind
 
 log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=6)  # longer than anybody waits for somebody else's index to take a document in
-SOON = timedelta(seconds=10)
+SOON = timedelta(seconds=2)  # by then whoever is still at it has heard that he need not be
+
+
+def erase_key(id: FileId) -> str:
+    """A deleted file is erased by one job."""
+    return f"erase_file:{id}"
 
 
 class BeingIndexed(Unavailable):
@@ -40,6 +47,7 @@ class EraseFile:
     knowledge: Knowledge
     blobs: Blobs
     logs: ReplyLogs
+    calls: Calls
     clock: Clock
 
     async def __call__(self, id: FileId) -> Erased:
@@ -56,7 +64,7 @@ class EraseFile:
         erased = await self._forget(file)
         if failures := [refusal for refusal in refusals if not isinstance(refusal, BeingArchived)]:
             raise failures[0]
-        await self._sign_off(file, self._left_until(file, archived=bool(refusals)))
+        await self._sign_off(file, archived=bool(refusals))
         return erased
 
     async def _withdraw(self, file: StoredFile) -> None:
@@ -67,6 +75,7 @@ class EraseFile:
             return  # nobody has it in an archive of his own
         now = self.clock.now()
         if not await renewed(self.work, self.blobs, file.user_id, file.deleted_at, now):
+            await tell_of_cancelled_jobs(self.calls)
             raise BeingArchived
 
     async def _erase_bytes(self, file: StoredFile) -> None:
@@ -75,33 +84,39 @@ class EraseFile:
     async def _forget(self, file: StoredFile) -> Erased:
         async with self.work() as w:
             idle = await w.jobs.cancel(index_key(file.id), self.clock.now())
-            if not idle:  # whatever was known of it: it may just have been sent once more
-                await w.files.mark_indexed(file.id, IndexState.PENDING)
+            if not idle:  # no need to wait for as long as whoever deletes it might have needed
+                await w.jobs.hasten(erase_key(file.id), self.clock.now() + SOON)
             await w.commit()
         if not idle:
+            await tell_of_cancelled_jobs(self.calls)
             raise BeingIndexed
         return Erased() if file.index_name is None else await self.knowledge.forget(file)
 
-    def _left_until(self, file: StoredFile, *, archived: bool) -> datetime | None:
+    async def _left_until(self, w: Work, file: StoredFile, *, archived: bool) -> datetime | None:
         """When the last of it can go at the earliest; None: it is gone."""
         now = self.clock.now()
-        if file.deleted_at is not None and self._is_unanswered(file) and now < file.deleted_at + LATE:
+        if (
+            file.deleted_at is not None
+            and now < file.deleted_at + LATE
+            and await self._may_come_late(w, file)
+        ):
             return file.deleted_at + LATE
         return now + SOON if archived else None
 
-    def _is_unanswered(self, file: StoredFile) -> bool:
-        """Somebody else's index may still take in what it was sent. Until then the tombstone hides it, and
-        keeps its index name from being used again."""
-        if self.knowledge.own or file.index_name is None:
-            return False
-        return file.rag_status is IndexState.PENDING or file.rag_error == KnowledgeTimeout.msg
+    async def _may_come_late(self, w: Work, file: StoredFile) -> bool:
+        """Somebody else's index may still take in what it was sent, and a worker that was asleep may still
+        send it. Until then the tombstone hides it, and keeps its index name from being used again. Our own
+        index takes nothing in of a file that is deleted."""
+        sent_on = not self.knowledge.own and file.index_name is not None
+        return sent_on and await w.jobs.went_wrong(index_key(file.id))
 
-    async def _sign_off(self, file: StoredFile, left_until: datetime | None) -> None:
+    async def _sign_off(self, file: StoredFile, *, archived: bool) -> None:
         """The row goes, and the words that a full-text index only marks as deleted; or it is tried again."""
         payload: dict[str, object] = {"file_id": file.id}
         async with self.work() as w:
+            left_until = await self._left_until(w, file, archived=archived)
             if left_until is not None:
-                key = f"erase_file:{file.id}:{left_until.timestamp():.0f}"
+                key = f"{erase_key(file.id)}:{left_until.timestamp():.0f}"
                 await w.jobs.add(JobKind.ERASE_FILE, payload, key, left_until)
             else:
                 await w.files.remove(file.id)
@@ -112,7 +127,10 @@ class EraseFile:
 async def _refusal(step: Callable[[StoredFile], Awaitable[None]], file: StoredFile) -> Exception | None:
     try:
         await step(file)
-    except Exception as error:  # noqa: BLE001 (a bug in one place must not save what lies in the others)
-        log.warning("not erased yet", extra={"file_id": file.id, "error": type(error).__name__})
-        return error
+    except DomainError as refusal:
+        log.warning("not erased yet", extra={"file_id": file.id, "error": type(refusal).__name__})
+        return refusal
+    except Exception as bug:  # in one place: it must not save what lies in the others
+        log.exception("a bug", extra={"file_id": file.id})
+        return bug
     return None

@@ -9,10 +9,13 @@ from uuid import uuid4
 
 from application.files.check_incoming import Checked
 from application.files.sniff import MIME
+from application.indexing.news import tell_of_files
 from application.indexing.queueing import queue_indexing
 from application.ports.blobs import Blobs
+from application.ports.calls import Calls
 from application.ports.clock import Clock
-from application.ports.persistence import Work, WorkFactory
+from application.ports.persistence import Reading, Work, WorkFactory
+from application.ports.wakeup import Wakeup
 from domain.document import (
     FileKind,
     IndexState,
@@ -35,10 +38,14 @@ Joining = Callable[[Work, StoredFile], Awaitable[T]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepFile:
     """What every upload ends with: the bytes go to the store, then the row with all that belongs to it is
-    written in one transaction, within its owner's quota. A refusal on the way leaves nothing behind."""
+    written in one transaction, within its owner's quota. A refusal on the way leaves nothing behind.
+    Whoever indexes documents, or watches the owner's files, is told."""
 
     work: WorkFactory
+    reading: Reading
     blobs: Blobs
+    wakeup: Wakeup
+    calls: Calls
     clock: Clock
     quota: Quota
     line: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WRITERS))
@@ -48,8 +55,17 @@ class KeepFile:
     ) -> tuple[StoredFile, T]:
         """`joining` adds the file, which has its names by then, and whatever comes with it. Raises
         QuotaExceeded, NameTaken, BlobStoreUnavailable, and what `joining` raises."""
-        async with self.line, self.work() as w:  # before its bytes are written for nothing
-            self.quota.require_room(await w.files.usage(owner), checked.size)
+        file, joined = await self._kept(checked, owner, joining, public=public)
+        if file.kind is FileKind.DOCUMENT:
+            await self.wakeup.ring()
+        await tell_of_files(self.calls, owner)
+        return file, joined
+
+    async def _kept(
+        self, checked: Checked, owner: UserId, joining: Joining[T], *, public: bool
+    ) -> tuple[StoredFile, T]:
+        # before its bytes are written for nothing; what counts is asked again with the row
+        self.quota.require_room(await self.reading.usage(owner), checked.size)
         disk_name, digest = uuid4().hex, hashlib.sha256()
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self.blobs.erase, disk_name)

@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 
 from application.files.forwarding import forwarded
+from application.files.strangers import strangers
 from application.ports.administration import Administration
 from application.ports.foreign_documents import ForeignDocuments
 
@@ -17,7 +18,6 @@ class ListPublicFiles:
     async def __call__(self) -> list[str]:
         """In order. Raises KnowledgeUnreachable, KnowledgeTimeout, KnowledgeFailed."""
         with forwarded("Failed to fetch public files"):
-            names = set(await self.foreign.public_names())
+            theirs = await strangers(self.foreign, self.administration)
         ours = await self.administration.public_documents(EVERY, 0)
-        known = await self.administration.public_index_names()
-        return sorted([*(document.name for document in ours.items), *(names - known)])
+        return sorted([*(document.name for document in ours.items), *theirs])

@@ -1,17 +1,17 @@
 """Blob store and database are brought to agree again after crashes."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from application.files.burying import bury
 from application.ports.blob_register import BlobRegister, RegisteredBlob
 from application.ports.blobs import BlobNotFound, Blobs, KeptBlob
 from application.ports.clock import Clock
-from application.ports.persistence import WorkFactory
+from application.ports.persistence import Work, WorkFactory
 from domain.document import FileId
 from domain.job import JobKind
 
@@ -47,10 +47,15 @@ class Difference:
     lost: Findings[tuple[FileId, str]]
     agreeing: int = 0
 
-    def is_plausible(self, missing: Findings[Any]) -> bool:
+    def believed(self, missing: Findings[T], alarm: str) -> Sequence[T]:
         """A crash leaves one or two. Where many do not agree, or nothing does, this is another database's
         store, a backup that is just being restored, or a disk that is not mounted."""
-        return self.agreeing > 0 and missing.count <= max(FEW, self.agreeing // ONE_IN)
+        if self.agreeing and missing.count <= max(FEW, self.agreeing // ONE_IN):
+            return missing.first
+        if missing.count:
+            counts = {"agreeing": self.agreeing, "unnamed": self.unnamed.count, "lost": self.lost.count}
+            log.error(alarm, extra=counts)
+        return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,37 +66,47 @@ class PlanSweep:
     clock: Clock
 
     async def __call__(self) -> None:
-        hour = self.clock.now().replace(minute=0, second=0, microsecond=0)
         async with self.work() as w:
-            await w.jobs.add(JobKind.SWEEP_ORPHANS, {}, "sweep:orphans", hour + timedelta(hours=1))
+            await _plan(w, self.clock.now())
             await w.commit()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOrphans:
     """Bytes that no row names are erased; a file whose bytes are gone is deleted and its owner told. Neither
-    before it is a day old, and nothing where too much does not agree. Safe to break off anywhere."""
+    before it is a day old and the sweep before has found it too, and nothing where too much does not agree.
+    Safe to break off anywhere. Unless it `erases`, it only says what it has found."""
 
     work: WorkFactory
     register: BlobRegister
     blobs: Blobs
     clock: Clock
+    erases: bool = True
 
-    async def __call__(self, most: int = MOST) -> None:
-        """`most` of each kind in one go. Raises BlobStoreUnavailable, StorageUnavailable."""
+    async def __call__(self, suspects: Collection[str] = (), most: int = MOST) -> None:
+        """`suspects`: the blobs, by name, that the sweep before has found. `most` of each kind in one go.
+        Raises BlobStoreUnavailable, StorageUnavailable."""
         before = self.clock.now() - SETTLED
         found = await self._difference(before, Difference(Findings(most), Findings(most)))
-        swept = {"halves": await self.blobs.tidy(before), "unnamed": 0, "lost": 0}
-        if found.is_plausible(found.unnamed):
-            swept["unnamed"] = await self._erase(found.unnamed.first)
-        elif found.unnamed.count:
-            _alarm("so many blobs are named by no row that none was erased", found)
-        if found.is_plausible(found.lost):
-            swept["lost"] = await self._bury(found.lost.first)
-        elif found.lost.count:
-            _alarm("so many files have no bytes that none was deleted", found)
-        if any(swept.values()):
-            log.warning("orphans were swept", extra=swept)
+        unnamed = found.believed(found.unnamed, "so many blobs are named by no row that none is erased")
+        lost = found.believed(found.lost, "so many files have no bytes that none is deleted")
+        counts = {"unnamed": len(unnamed), "lost": len(lost)}
+        if self.erases:
+            counts["halves"] = await self.blobs.tidy(before)
+            counts["erased"] = await self._erase([name for name in unnamed if name in suspects])
+            counts["deleted"] = await self._bury([(file, name) for file, name in lost if name in suspects])
+            found_now = {*unnamed, *(name for _, name in lost)}
+            await self._remember(sorted(found_now.difference(suspects)))
+        if any(counts.values()):
+            log.warning("orphans were found", extra=counts)
+
+    async def _remember(self, suspects: Sequence[str]) -> None:
+        """For the next sweep, as its payload."""
+        if suspects:
+            async with self.work() as w:
+                key = await _plan(w, self.clock.now())
+                await w.jobs.amend(key, {"suspects": suspects})
+                await w.commit()
 
     async def _difference(self, before: datetime, found: Difference) -> Difference:
         async with aclosing(self.blobs.inventory()) as kept, aclosing(self.register.everything()) as named:
@@ -162,8 +177,9 @@ async def _matched(
             blob, row = await anext(kept, None), await anext(named, None)
 
 
-def _alarm(what: str, found: Difference) -> None:
-    log.error(
-        what,
-        extra={"agreeing": found.agreeing, "unnamed": found.unnamed.count, "lost": found.lost.count},
-    )
+async def _plan(w: Work, now: datetime) -> str:
+    """The next sweep is planned, under this key."""
+    hour = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    key = f"sweep:orphans:{hour:%Y-%m-%dT%H}"
+    await w.jobs.add(JobKind.SWEEP_ORPHANS, {}, key, hour)
+    return key

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -6,9 +7,8 @@ from application.files.await_index import AwaitIndex
 from application.files.check_incoming import CheckIncoming, Incoming
 from application.files.keep_file import KeepFile
 from application.ports.persistence import Work, WorkFactory
-from application.ports.wakeup import Wakeup
 from domain.conversation import Message, MessageId, SessionId, Speaker, id_of
-from domain.document import FileKind, StoredFile
+from domain.document import StoredFile
 from domain.errors import MissingField
 from domain.user import UserId
 
@@ -31,7 +31,11 @@ class UploadFile:
     check_incoming: CheckIncoming
     keep_file: KeepFile
     await_index: AwaitIndex
-    wakeup: Wakeup
+
+    def welcome(self, name: str) -> Callable[[int], None]:
+        """Refuses a file that is still coming, as it would be refused in the end: for its name at once, for
+        its size as soon as that is known to be too large."""
+        return self.check_incoming.named(name).require_size
 
     async def __call__(self, user: UserId, incoming: Incoming | None, session_id: str | None) -> Uploaded:
         if incoming is None:
@@ -42,9 +46,7 @@ class UploadFile:
             async with self.work() as w:
                 await owned_session(w, user, session)
         file, message = await self.keep_file(checked, user, partial(_said, user, session))
-        if file.kind is FileKind.DOCUMENT:
-            await self.wakeup.ring()
-            await self.await_index(file)
+        await self.await_index(file)
         return Uploaded(file, message.session_id, message.id)
 
 

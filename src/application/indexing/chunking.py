@@ -14,6 +14,7 @@ MOST = 110  # and may never exceed
 OVERLAP = 22  # words that a passage may repeat of the one before
 ENOUGH = 30  # words after which a heading begins a new passage
 HEADING_MAX = 120
+LONG = 12  # letters: what is longer is several words to a model, and counts so
 
 # Thai, Lao, Tibetan, Burmese and Khmer: no blanks between words either, but several letters to a syllable.
 _RUN_ON = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
@@ -47,7 +48,11 @@ def pieces(pages: Iterable[Page]) -> Iterator[Piece]:
 
 
 def count_words(text: str) -> int:
-    return sum(1 for _ in _WORD.finditer(text))
+    return sum(_weight(word) for word in _WORD.finditer(text))
+
+
+def _weight(word: "re.Match[str]") -> int:
+    return -(-len(word[0]) // LONG)
 
 
 def _last_of_run(group: Sequence[_Unit]) -> str:
@@ -76,12 +81,13 @@ def _parts(text: str, sentence: Stretch) -> Iterator[Stretch]:
         yield sentence
         return
     size = -(-total // -(-total // FULL))
-    start, end = sentence.start, sentence.start
-    for count, word in enumerate(_WORD.finditer(text, sentence.start, sentence.end)):
-        if count and count % size == 0:
+    start, end, held = sentence.start, sentence.start, 0
+    for word in _WORD.finditer(text, sentence.start, sentence.end):
+        held += _weight(word)
+        if held > size:
             end = _with_marks(text, end, sentence.end)
             yield Stretch(start, end)
-            start = sentence.end
+            start, held = sentence.end, _weight(word)
         if word.end() > end:
             start = min(start, max(word.start(), end))
             end = word.end()

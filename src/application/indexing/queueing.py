@@ -6,10 +6,12 @@ from application.ports.persistence import Work
 from domain.document import FileId, StoredFile
 from domain.job import JobKind
 
+INDEX_KEY = "index:"
+
 
 def index_key(id: FileId) -> str:
     """A file has one such job at a time."""
-    return f"index:{id}"
+    return f"{INDEX_KEY}{id}"
 
 
 async def queue_indexing(w: Work, file: StoredFile, now: datetime, *, quietly: bool = False) -> None:

@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from application.files.held_file import held_file
 from application.indexing.news import tell_of_files
 from application.indexing.queueing import queue_indexing
 from application.ports.calls import Calls
@@ -8,7 +9,7 @@ from application.ports.clock import Clock
 from application.ports.persistence import Account, WorkFactory
 from application.ports.throttle import Limit, Throttle
 from application.ports.wakeup import Wakeup
-from domain.document import FileId, FileKind, FileNotFound, IndexState
+from domain.document import FileId, FileKind, IndexState
 from domain.errors import Invalid, RateLimited
 
 REINDEX = Limit("reindex", 60, timedelta(hours=1))  # of one user
@@ -34,9 +35,7 @@ class ReindexDocument:
         if wait := await self.throttle.take(REINDEX, str(account.id)):
             raise RateLimited(retry_after=wait)
         async with self.work() as w:
-            file = await w.files.hold(id)
-            if file is None or not file.is_open_to(account.id, account.role):
-                raise FileNotFound
+            file = await held_file(w, account, id)
             if file.kind is not FileKind.DOCUMENT:
                 raise NotADocument
             if file.rag_status is not IndexState.INDEXED:

@@ -25,6 +25,9 @@ _BLOCK_START = re.compile(r"[#>|•◦▪·]|[*+\-–—]\s|\d{1,3}[.)]\s+[^\W\d
 _NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,3}\.?\s+[^\W\d_a-z]")
 _ENDS_SENTENCE = re.compile("[.!?…。！？｡:：;；][\"'”’»)\\]」』）】]*\\s*\\Z")
 _CJK_START = re.compile(f"[{CJK}]")
+_CELLS = re.compile(r"[|\t]")
+_BLANK_BEHIND_CJK = re.compile(f"[{CJK}] ")
+_PROSE = re.compile("[，。；：？！]")
 _TITLE_NUMBER = re.compile(
     r"\A(?:(?:chapter|section|part|unit|lecture|week|appendix)\s+)?"
     r"(?:\d{1,3}(?:\.\d{1,3}){0,3}|[IVXLC]{1,5})[.:]?\s+|\A第[\d一二三四五六七八九十百]+[章节課课讲]\s*",
@@ -34,6 +37,7 @@ _FURNITURE = re.compile(r"(?:.{0,70}\W)?(?:page|seite|p\.)\s*\d+(?:\s*(?:of|/)\s
 _BLANKS = re.compile(r"\s*")
 TITLE_MAX, FURNITURE_MAX = 90, 200  # characters
 _SPREAD = 0.8  # of the line width: letters are not equally wide
+_NARROW = 40  # characters: no column of text is narrower, so the rows of a small table are no wrapped lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,23 @@ def _breaks(text: str, line: Stretch, following: Stretch, width: int) -> bool:
     here, there = line.of(text), following.of(text)
     if _BLOCK_START.match(there) or here.startswith("#"):
         return True
+    if _is_row(here) and _is_row(there):
+        return True
     if _NUMBERED.match(there) and _ENDS_SENTENCE.search(here[-12:]):
         return True
     next_word = there.split(None, 1)[0]
     if _CJK_START.match(there):
         next_word = there[0]
+    if not there[0].islower():
+        width = max(width, _NARROW // 2 if _CJK_START.search(here) else _NARROW)  # they are twice as wide
     return len(here) + 1 + len(next_word) <= _SPREAD * width
+
+
+def _is_row(line: str) -> bool:
+    """Something parts its cells: in Chinese blanks may, which prose does not have."""
+    if _CELLS.search(line):
+        return True
+    return len(_BLANK_BEHIND_CJK.findall(line)) > 1 and not _PROSE.search(line)
 
 
 def _sentences_of(text: str, block: Stretch) -> Iterator[Stretch]:

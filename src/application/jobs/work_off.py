@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from secrets import token_hex
 
+from application.jobs.doubt import Doubt
 from application.ports.clock import Clock
 from application.ports.metrics import JobMetrics
 from application.ports.persistence import JobQueue
@@ -37,6 +38,7 @@ class WorkOff:
     worker: str
     metrics: JobMetrics
     at_once: int | None = None
+    doubt: Doubt = field(default_factory=Doubt)
     renew_s: float = RENEW_S
     look_every_s: float = LOOK_EVERY_S
     giving_up: Mapping[str, Doing] = field(default_factory=dict)  # says so to whom it concerns
@@ -51,6 +53,10 @@ class WorkOff:
 
     async def one(self) -> bool:
         """Whether there was a job to do."""
+        with self.doubt.heard() as doubted:
+            return await self._one(doubted)
+
+    async def _one(self, doubted: asyncio.Event) -> bool:
         holder = f"{self.worker}/{token_hex(4)}"  # a claim that was lost must not be taken for a later one
         job = await self.queue.claim(holder, self.clock.now(), LEASE, self.doing.keys(), self.at_once)
         if job is None:
@@ -62,7 +68,7 @@ class WorkOff:
             self.metrics.job_ended(job.kind, "given_up")
             return True
         doing = asyncio.ensure_future(self.doing[JobKind(job.kind)](job))
-        renewing = asyncio.ensure_future(self._renew(job, doing))
+        renewing = asyncio.ensure_future(self._renew(job, doing, doubted))
         try:
             await asyncio.wait({doing})
         finally:  # also when the worker itself is being stopped: the lease lapses, another takes over
@@ -70,9 +76,11 @@ class WorkOff:
         await self._settle(job, doing)
         return True
 
-    async def _renew(self, job: Job, doing: "asyncio.Future[None]") -> None:
+    async def _renew(self, job: Job, doing: "asyncio.Future[None]", doubted: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(self.renew_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(doubted.wait(), self.renew_s)
+            doubted.clear()
             with suppress(StorageUnavailable):  # there is time for another try before the lease lapses
                 if not await self.queue.renew(job.id, job.holder, self.clock.now() + LEASE):
                     doing.cancel()

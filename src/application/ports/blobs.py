@@ -1,5 +1,5 @@
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +8,18 @@ from typing import Protocol
 
 from domain.errors import Unavailable
 
-BLOB_NAME = re.compile(r"[a-z0-9-]{8,80}")
+BLOB_NAME = re.compile(r"[0-9a-f]{32}")  # `uuid4().hex`
 
 
 class BlobStoreUnavailable(Unavailable):
     code = "storage_unavailable"
     msg = "Failed to save file"
+
+
+class BlobUnreadable(BlobStoreUnavailable):
+    """What is kept cannot be had for now."""
+
+    msg = "File cannot be read right now"
 
 
 class BlobNotFound(Exception):
@@ -28,8 +34,8 @@ class KeptBlob:
 
 class Blobs(Protocol):
     """Bytes under opaque names that we made (BLOB_NAME). Raises BlobStoreUnavailable when the store refuses,
-    has no room left or does not answer. Whatever is kept here and named by no row is swept away
-    (`application.files.sweep_orphans`)."""
+    has no room left or does not answer; BlobUnreadable where bytes were to be read. Whatever is kept here and
+    named by no row is swept away (`application.files.sweep_orphans`)."""
 
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
         """Keep the content durably under a fresh name; what stands under a name is complete. A failure
@@ -39,6 +45,11 @@ class Blobs(Protocol):
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         """The bytes in pieces of bounded size. Raises BlobNotFound."""
+        ...
+
+    async def gone(self, names: Sequence[str]) -> set[str]:
+        """Those of these under which nothing is kept, where that can be told at once: a list that somebody
+        looks at must not cost a question to another machine for each."""
         ...
 
     def local(self, name: str) -> AbstractAsyncContextManager[Path]:

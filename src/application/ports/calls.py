@@ -1,4 +1,4 @@
-"""What workers say to each other: about running replies, and about files."""
+"""What workers say to each other: about running replies, files, and jobs."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,12 @@ class FilesChanged:
     user: UserId
 
 
-Call = StopUser | StopSession | StopUnread | Followed | FilesChanged
+@dataclass(frozen=True, slots=True)
+class JobsCancelled:
+    """Whoever is doing a job looks whether it is still his."""
+
+
+Call = StopUser | StopSession | StopUnread | Followed | FilesChanged | JobsCancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,8 @@ class Calls(Protocol):
     async def followed(self, messages: Sequence[MessageId]) -> None: ...
 
     async def files_changed(self, user: UserId) -> None: ...
+
+    async def jobs_cancelled(self) -> None: ...
 
     async def stop_session(self, session: SessionId, within_s: float) -> Stopped | None:
         """What the worker says that has ended the reply; None when nobody has confirmed it in time."""

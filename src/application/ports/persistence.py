@@ -326,7 +326,16 @@ class Jobs(Protocol):
         not noticed yet, or it was just being ended."""
         ...
 
+    async def hasten(self, dedup_key: str, run_at: datetime) -> None:
+        """The job that waits for its time is due at `run_at`, unless it is earlier anyway."""
+        ...
+
     async def is_unfinished(self, dedup_key: str) -> bool: ...
+
+    async def went_wrong(self, dedup_key: str) -> bool:
+        """Whether some try at such a job has failed, was lost or was cancelled: what it had asked of others
+        they may still do."""
+        ...
 
     async def is_held(self, job: Job) -> bool:
         """Whether the claim still stands: the job was not cancelled, nor taken over by somebody else. If so,
@@ -392,7 +401,8 @@ class JobQueue(Protocol):
         ...
 
     async def finish(self, job: JobId, holder: str) -> None:
-        """Done. What it had to know is forgotten: it may have been about somebody."""
+        """Done. What it had to know is forgotten: it may have been about somebody. One that was cancelled in
+        the meantime is let go, here and by `fail`."""
         ...
 
     async def let_go(self, job: JobId, holder: str) -> None:
@@ -489,6 +499,7 @@ class FileLine:
     session_id: SessionId | None
     size: int
     rag_status: str | None
+    disk_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -695,8 +706,12 @@ class Reading(Protocol):
         """Of all the files that the owner brought, public documents included, oldest first."""
         ...
 
+    async def usage(self, owner: UserId) -> Usage:
+        """What the owner keeps; somebody may just be adding to it."""
+        ...
+
     async def index_state(self, file: FileId) -> tuple[IndexState | None, str | None]:
-        """How far the file's indexing is, and what went wrong with it."""
+        """How far the file's indexing is, and what went wrong with it; nothing of a deleted one."""
         ...
 
     async def shelf(self, reader: UserId, session: SessionId) -> Shelf: ...

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,16 +38,19 @@ class ChangePicture:
     clock: Clock
     max_mb: int
 
+    def welcome(self, name: str) -> Callable[[int], None]:
+        """Refuses a picture that is still coming: for its name at once, for its size as soon as it is too
+        large."""
+        _extension(name)
+        return self._require_size
+
     async def __call__(self, id: UserId, incoming: IncomingPicture | None) -> str:
         """Where the new picture is served. Raises FileTypeNotAllowed, FileTooLarge, RateLimited,
         PicturesBusy, BadFile."""
         if incoming is None:
             raise MissingField("No file part in the request")
-        extension = incoming.name.rpartition(".")[2].lower() if "." in incoming.name else ""
-        if extension not in EXTENSIONS:
-            raise FileTypeNotAllowed("Invalid file type.")
-        if incoming.size > self.max_mb * MB:
-            raise FileTooLarge(f"File too large. Maximum size for image files is {self.max_mb} MB")
+        extension = _extension(incoming.name)
+        self._require_size(incoming.size)
         if wait := await self.throttle.take(PICTURES, str(id)):
             raise RateLimited(retry_after=wait)
         async with AsyncExitStack() as undo:
@@ -56,6 +60,10 @@ class ChangePicture:
             undo.pop_all()
         await self._clear_away(id, former, name)
         return PLACE + name
+
+    def _require_size(self, size: int) -> None:
+        if size > self.max_mb * MB:
+            raise FileTooLarge(f"File too large. Maximum size for image files is {self.max_mb} MB")
 
     async def _show(self, id: UserId, url: str) -> str:
         """The profile names it; where the former one is served."""
@@ -84,3 +92,10 @@ class ChangePicture:
             if former.startswith(f"{PLACE}user_{id}_"):  # the shipped one, and what is somebody else's, stay
                 await self.pictures.erase(former.removeprefix(PLACE))
             await self.pictures.tidy(id, current)
+
+
+def _extension(name: str) -> str:
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    if extension not in EXTENSIONS:
+        raise FileTypeNotAllowed("Invalid file type.")
+    return extension

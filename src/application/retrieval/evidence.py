@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.indexing.sentences import Stretch, is_heading, sentences
+from application.retrieval.lines import Line, lines
 from application.retrieval.question import Asked, Wanted, understood
 from domain.document import Hit
-from domain.words import STOPWORDS, is_cjk, words
+from domain.words import STOPWORDS, is_cjk, is_latin, words
 
 STRONG = 0.80  # of `Evidence.score`: certain enough to contradict a model that finds no answer
 ENOUGH = 0.62
@@ -18,6 +18,7 @@ WORDS_WEIGHT = 0.4
 AROUND = 0.4  # of that, what the rest of the passage contributes: it tells what a line is about
 CLOSE = 0.40  # no sentence further from the question than this answers it
 NEARLY_THE_SAME = 0.70  # so close that the words need not match
+ACROSS = 0.05  # what a line in another script is given for the words that it cannot share with the question
 
 _NUMBER_WORD = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -35,11 +36,6 @@ _TIME = re.compile(
 )
 # Capitals within a sentence; the first word too, since it may be a name.
 _NAME = re.compile(r"(?:(?<![.!?:])\s|\A)[\"“(]?([A-Z][^\W\d_]+)|[\u4e00-\u9fff]{2}")
-_LEANS = re.compile(
-    r"(?:[-*•]\s+)?(?:it|its|this|that|these|those|they|their|them|he|his|she|her|such|both|the former|the "
-    r"latter)\b|(?:\w+\W+){1,8}(?:it|them)\b|[它他她这那其此]",
-    re.IGNORECASE,
-)
 
 
 # Verbs whose forms do not begin alike.
@@ -57,14 +53,6 @@ _PRESENT = {form: verb.split()[0] for verb in _IRREGULAR.split("|") for form in 
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A sentence of a passage that is not a heading."""
-
-    text: str
-    quote: str  # the same; with the sentence before it where it cannot be understood alone
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """A line that answers the question. `n` is the mark of its hit, counted from 1."""
 
@@ -78,12 +66,6 @@ class Evidence:
         return self.score >= STRONG
 
 
-def lines(text: str) -> list[Line]:
-    """The sentences a passage can be quoted by, in order. `Hit.nearness` follows this order."""
-    spans = [span for span in sentences(text) if not is_heading(span.of(text))]
-    return [_line(text, span, spans[index - 1] if index else None) for index, span in enumerate(spans)]
-
-
 def evidence(question: str, hits: Sequence[Hit]) -> list[Evidence]:
     """The lines that answer the question, best first; none when nothing does."""
     asked = understood(question)
@@ -91,10 +73,8 @@ def evidence(question: str, hits: Sequence[Hit]) -> list[Evidence]:
         return []
     found: dict[str, Evidence] = {}
     for n, hit in enumerate(hits, 1):
-        if not _speaks_of(asked, hit):
-            continue
         for index, line in enumerate(lines(hit.text)):
-            score = _score(asked, line, hit, index)
+            score = _score(asked, line, hit, index) if may_answer(asked, hit, line) else None
             if score is not None and line.text not in found:
                 found[line.text] = Evidence(n, hit, line, score)
     return sorted(found.values(), key=lambda one: -one.score)
@@ -127,19 +107,18 @@ def _spelled(word: str) -> str:
     return word.replace("our", "or") if len(word) > 5 else word
 
 
-def _line(text: str, span: Stretch, before: Stretch | None) -> Line:
-    plain = _flat(span.of(text))
-    if before is not None and _LEANS.match(plain):
-        return Line(plain, f"{_flat(before.of(text))} {plain}")
-    return Line(plain, plain)
+def may_answer(asked: Asked, hit: Hit, line: Line) -> bool:
+    """Whether it holds a thing of the kind that is asked for, in a passage with the names in the question, as
+    far as the words can tell. In another script the names are written otherwise."""
+    return has_kind(asked, line.quote) and (_in_another_script(asked, line) or _speaks_of(asked, hit))
 
 
-def _flat(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"^\s*[-*•]\s+", "", text)).strip()
+def _in_another_script(asked: Asked, line: Line) -> bool:
+    return is_latin(asked.text) != is_latin(line.quote)
 
 
 def _speaks_of(asked: Asked, hit: Hit) -> bool:
-    present = words(hit.text)
+    present = words(f"{hit.text} {hit.filename}")
     initials = "".join(word[0] for word in present)
     return all(
         any(_same_name(name, other) for other in present) or (len(name) >= 3 and name in initials)
@@ -153,14 +132,14 @@ def _same_name(name: str, other: str) -> bool:
 
 
 def _score(asked: Asked, line: Line, hit: Hit, index: int) -> float | None:
+    near = hit.nearness[index] if index < len(hit.nearness) else None
+    if _in_another_script(asked, line):  # they share no word, whatever the line says
+        return near + ACROSS if near is not None and near + ACROSS >= ENOUGH else None
     present = words(line.quote)
     around = covered(asked.content, words(f"{hit.text} {hit.filename}"))
     share = (1 - AROUND) * covered(asked.content, present) + AROUND * around
-    if not has_kind(asked, line.quote):
-        return None
-    if len(hit.nearness) <= index:
+    if near is None:
         return share if share >= _enough(asked) else None
-    near = hit.nearness[index]
     if asked.wanted in (Wanted.PERSON, Wanted.TIME) and near < NEARLY_THE_SAME:
         # "Who designed X?" and "When was X born?" are not answered by just any name or date beside X.
         told = [word for word in asked.content if word not in asked.names]
@@ -178,7 +157,7 @@ def _enough(asked: Asked) -> float:
 def has_kind(asked: Asked, text: str) -> bool:
     """Whether the text holds a thing of the kind that was asked for, beside what the question itself
     brought."""
-    if asked.measure is not None and not asked.measure.search(text):
+    if asked.measure is not None and is_latin(text) and not asked.measure.search(text):
         return False
     if asked.wanted is Wanted.NUMBER:
         return _NUMBER.search(text) is not None

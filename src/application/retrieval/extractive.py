@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.retrieval.evidence import Evidence, covered, evidence, lines
+from application.retrieval.evidence import Evidence, covered, evidence
+from application.retrieval.lines import lines
 from application.retrieval.question import understood
 from domain.document import Hit
 from domain.words import words

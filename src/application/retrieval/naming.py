@@ -52,8 +52,8 @@ def meant(question: str, session: SessionId | None, files: Sequence[Findable]) -
 def named(message: str, filenames: Sequence[str]) -> list[Named]:
     """A file is named with its extension, or by its stem where that is a name and not just any word."""
     text = folded(message)
-    spoken = _spoken(text)
-    return [_named(text, spoken, folded(filename)) for filename in filenames]
+    without_signs = spoken(text)
+    return [_named(text, without_signs, folded(filename)) for filename in filenames]
 
 
 def refers(message: str) -> bool:
@@ -64,19 +64,20 @@ def refers(message: str) -> bool:
     )
 
 
-def _named(text: str, spoken: str, full: str) -> Named:
+def _named(text: str, without_signs: str, full: str) -> Named:
     if _stands_in(text, full):
         return Named.IN_FULL
     stem = full.rpartition(".")[0]
     if len(stem) < 4 or (stem.isalpha() and stem.isascii() and len(stem) < 8):
         return Named.NOT
-    name = _spoken(stem)
-    if _stands_in(text, stem) or (" " in name and _stands_in(spoken, name)):
+    name = spoken(stem)
+    if _stands_in(text, stem) or (" " in name and _stands_in(without_signs, name)):
         return Named.BY_STEM
     return Named.NOT
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
+    """As one says it: `library-guide` is the library guide."""
     return re.sub(r"[-_.]+", " ", name)
 
 

@@ -1,32 +1,46 @@
-"""How near each line of a passage is to a question: what the gate and the guard judge by."""
+"""How near the lines of a passage are to a question: what gate, guard and extractive answer judge by."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from struct import unpack
 
 from application.ports.passages import Embedder, Vector
-from application.retrieval.evidence import lines
-from application.retrieval.question import bare
+from application.retrieval.evidence import may_answer
+from application.retrieval.lines import lines
+from application.retrieval.question import bare, understood
 from domain.document import Hit
 
 
 async def with_nearness(embedder: Embedder, question: str, hits: Sequence[Hit]) -> list[Hit]:
-    """The hits with their `nearness`, whoever found them; without, where the model cannot tell."""
+    """The hits with their `nearness`, whoever found them; without, where the model cannot tell. Raises what
+    the embedder raises."""
     if not embedder.reads(question):
         return list(hits)
-    return await lines_near(embedder, await embedder.embed_question(bare(question)), hits)
-
-
-async def lines_near(embedder: Embedder, asked: Vector, hits: Sequence[Hit]) -> list[Hit]:
-    """As `with_nearness`, for a question that is a vector already."""
     quotes = [[line.quote for line in lines(hit.text)] for hit in hits]
-    distinct = list(dict.fromkeys(quote for of_hit in quotes for quote in of_hit if embedder.reads(quote)))
-    vectors = dict(zip(distinct, await embedder.embed(distinct), strict=True))
-    near = {quote: embedder.scale.likeness(_cosine(vector, asked)) for quote, vector in vectors.items()}
+    near = await _near(embedder, question, _telling(embedder, question, hits))
     return [
         replace(hit, nearness=tuple(near.get(quote, 0.0) for quote in of_hit))
         for hit, of_hit in zip(hits, quotes, strict=True)
     ]
+
+
+def _telling(embedder: Embedder, question: str, hits: Sequence[Hit]) -> list[str]:
+    """Each of these takes some milliseconds, so no others are compared. Those of one length stand together:
+    a model pads the texts of a batch to the longest."""
+    asked = understood(question)
+    quotes = {line.quote for hit in hits for line in lines(hit.text) if may_answer(asked, hit, line)}
+    return sorted(filter(embedder.reads, quotes), key=lambda quote: (len(quote), quote))
+
+
+async def _near(embedder: Embedder, question: str, texts: Sequence[str]) -> dict[str, float]:
+    if not texts:
+        return {}
+    asked = await embedder.embed_question(bare(question))
+    vectors = await embedder.embed(texts)
+    return {
+        text: embedder.scale.likeness(_cosine(vector, asked))
+        for text, vector in zip(texts, vectors, strict=True)
+    }
 
 
 def _cosine(one: Vector, other: Vector) -> float:

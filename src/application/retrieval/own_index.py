@@ -22,7 +22,7 @@ READING = 10  # per cent of the work: nearly all the time is spent on the vector
 
 @dataclass(frozen=True, slots=True)
 class OwnIndex(Knowledge):
-    """Searches by meaning and by words, and says of every line it found how near it is to the question."""
+    """Searches by meaning and by words."""
 
     passages: Passages
     embedder: Embedder
@@ -52,7 +52,8 @@ class OwnIndex(Knowledge):
         ]
         vectors: list[Vector] = []
         for portion in _portions(passages, PORTION):
-            vectors += await self.embedder.embed([in_context(passage) for passage in portion], patient=True)
+            texts = [in_context(passage, file.original_name) for passage in portion]
+            vectors += await self.embedder.embed(texts, patient=True)
             told(READING * len(passages) + (100 - READING) * len(vectors), 100 * len(passages))
         await self.passages.replace(file.id, list(zip(passages, vectors, strict=True)), self.embedder.model)
         last_page = max((piece.page or 0 for piece in found), default=0)

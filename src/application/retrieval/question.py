@@ -52,17 +52,26 @@ _WANTS = (
 )
 
 
-# What may stand behind the number that is asked for. A rate (`2.5 centimetres a year`) is no length.
-_LENGTH = r"(?:\w*met(?:re|er)|mile|f(?:oo|ee)t|inch(?:e)?|yard|fathom|km|cm|mm|nm|m|ft)s?"
-_DURATION = r"(?:second|minute|hour|day|week|month|year|decade|centur(?:y|ie)|min|h|semester|term)s?"
+# What may stand behind the number that is asked for. A rate (`2.5 centimetres a year`) is no length, and the
+# end of a word no unit.
+_WHOLE = r"(?<![^\W\d_])"
+_LENGTH = _WHOLE + r"(?:\w*met(?:re|er)|mile|f(?:oo|ee)t|inch(?:e)?|yard|fathom|km|cm|mm|nm|m|ft)s?"
+_DURATION = _WHOLE + r"(?:second|minute|hour|day|week|month|year|decade|centur(?:y|ie)|min|h|semester|term)s?"
 _NO_RATE = r"\b(?!\s+(?:per|an?|each|every)\b)"
+_MONEY = r"[$€£¥]|euros?|dollars?|pounds?|yuan|cents?\b"
 _MEASURES = (
-    (r"\bhow\s+(?:deep|high|tall|wide|thick|far)\b|\b(?:depth|height|width|distance)\b", _LENGTH + _NO_RATE),
+    (r"\bhow\s+far\b.*\b(?:in\s+an?|per|an?|each|every)\s+(?:hour|day|week|month|year)\b", _LENGTH + r"\b"),
+    (
+        r"\bhow\s+(?:deep|tall|wide|thick|far(?!\s+(?:ahead|back|in\s+advance)))\b|"
+        r"\b(?:depth|height|width|distance)\b",
+        _LENGTH + _NO_RATE,
+    ),
+    (r"\bhow\s+high\b", f"{_LENGTH + _NO_RATE}|{_MONEY}|percent|per\\s+cent|%|degrees?\\b|°"),
     (r"\bhow\s+long\b|\bwhat\s+length\b", rf"(?:{_LENGTH}|{_DURATION}){_NO_RATE}"),
     (r"\bhow\s+old\b|\bwhat\s+age\b", _DURATION),
     (
         r"\bhow\s+heavy\b|\bweight\b|\bhow\s+much\s+does\b.*\bweigh\b",
-        r"\w*(?:gram(?:me)?|tonne|ton|pound|kg|lb)s?\b",
+        _WHOLE + r"(?:\w*gram(?:me)?|kilo|tonne|ton|pound|kg|g|lb)s?\b",
     ),
     (r"\bhow\s+fast\b|\bspeed\b", r"\w+\s+(?:per|an?|each|every)\s+\w+|km/h|m/s|mph|knots?|times\b"),
     (r"\bhow\s+(?:hot|cold|warm)\b|\btemperature\b", r"degrees?\b|°|kelvin"),
@@ -70,7 +79,7 @@ _MEASURES = (
         r"\bpercentage\b|\bproportion\b|\bfraction\b|\bwhat\s+share\b",
         r"percent|per\s+cent|%|half|quarter|third|fifth|tenth|\bof\b",
     ),
-    (r"\bprice\b|\bhow\s+expensive\b|\bcosts?\b", r"[$€£¥]|euros?|dollars?|pounds?|yuan|cents?\b"),
+    (r"\bprice\b|\bhow\s+expensive\b|\bcosts?\b", _MONEY),
 )
 _MEASURE = tuple(
     (re.compile(asks, re.IGNORECASE), re.compile(unit, re.IGNORECASE)) for asks, unit in _MEASURES
@@ -115,7 +124,7 @@ def understood(question: str) -> Asked:
         wanted=wanted,
         overview=_OVERVIEW.search(question) is not None,
         inventing=_INVENTING.search(text) is not None,
-        measure=next((unit for asks, unit in _MEASURE if asks.search(text)), None),
+        measure=_measure(text) if wanted in (Wanted.NUMBER, Wanted.ANYTHING) else None,
     )
 
 
@@ -128,7 +137,13 @@ def bare(question: str) -> str:
 
 
 def _wanted(text: str) -> Wanted:
-    return next((Wanted(kind) for kind, wording in _WANTS if wording.search(text)), Wanted.ANYTHING)
+    """What its first such word asks for: "who" may also join (`How many remembered it who had slept?`)."""
+    found = [(asks.start(), kind) for kind, wording in _WANTS if (asks := wording.search(text))]
+    return Wanted(min(found)[1]) if found else Wanted.ANYTHING
+
+
+def _measure(text: str) -> re.Pattern[str] | None:
+    return next((unit for asks, unit in _MEASURE if asks.search(text)), None)
 
 
 def _names(text: str, content: int) -> tuple[str, ...]:

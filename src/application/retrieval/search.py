@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from application.ports.passages import Embedder, Found, Passages, Vector
 from application.ports.reranking import Reranker, RerankerUnavailable
-from application.retrieval.naming import meant
-from application.retrieval.nearness import lines_near
+from application.retrieval.naming import meant, spoken
 from application.retrieval.question import bare
 from application.retrieval.ranking import MEANING, WORDS, fused
 from domain.conversation import SessionId
@@ -50,15 +49,8 @@ class Search:
             first = await self.passages.matching(reader, words, CANDIDATES, mean.first)
         candidates = _fused((near, MEANING), (by_words, WORDS), (first, mean.weight))[:CANDIDATES]
         best = (await self._reranked(asked, candidates))[:limit]
-        if vector is None:
-            return [self._hit(one, None) for one in best]
-        cosines = {_key(one): one.score for one in (*near, *first)}
-        hits = [self._hit(one, cosines.get(_key(one))) for one in best]
-        try:
-            return await lines_near(self.embedder, vector, hits)
-        except DomainError as error:
-            log.warning("lines not compared", extra={"cause": type(error).__name__})
-            return hits
+        cosines = {_key(one): one.score for one in (*near, *first)} if vector is not None else {}
+        return [self._hit(one, cosines.get(_key(one))) for one in best]
 
     async def _vector(self, asked: str) -> Vector | None:
         """None where the model is away, or does not know the language."""
@@ -74,7 +66,8 @@ class Search:
         if self.reranker is None or len(found) < 2:
             return found
         try:
-            scores = await self.reranker.scores(asked, [in_context(one.passage) for one in found])
+            texts = [in_context(one.passage, one.filename) for one in found]
+            scores = await self.reranker.scores(asked, texts)
         except RerankerUnavailable:
             log.warning("not reranked")
             return found
@@ -93,10 +86,11 @@ class Search:
         )
 
 
-def in_context(passage: Passage) -> str:
-    """What a model is given of a passage: the heading often names what the sentences below only call "it"."""
-    known = not passage.heading or passage.heading in passage.text
-    return passage.text if known else f"{passage.heading}\n{passage.text}"
+def in_context(passage: Passage, filename: str) -> str:
+    """What a model is given of a passage: the names of file and section often say what the sentences only
+    call "it"."""
+    heading = passage.heading if passage.heading not in passage.text else ""
+    return "\n".join(filter(None, (spoken(filename.rpartition(".")[0]), heading, passage.text)))
 
 
 def _fused(*rankings: tuple[Sequence[Found], float]) -> list[Found]:

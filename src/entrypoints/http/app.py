@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from dishka import AsyncContainer
-from dishka.integrations.litestar import DishkaRouter, setup_dishka
-from litestar import Litestar, Request, Response, get
+from dishka.integrations.litestar import inject, setup_dishka
+from litestar import Controller, Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 
 from domain.errors import DomainError
 from entrypoints.http.controllers.accounts import AccountsController
@@ -45,6 +47,16 @@ async def openapi(request: Request[Any, Any, State]) -> Response[dict[str, Any]]
     return Response(request.app.openapi_schema.to_schema(), media_type="application/json")
 
 
+@cache
+def injected(controller: type[Controller]) -> type[Controller]:
+    """Its handlers get from the container what they ask for. Done once and to the class: a DishkaRouter does
+    it for every application again, around what it did for those before."""
+    for handler in vars(controller).values():
+        if isinstance(handler, HTTPRouteHandler):
+            handler(inject(handler.fn))
+    return controller
+
+
 def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Litestar:
     """The routes with everything they need. Raises RouteWithoutPolicy."""
     controllers = [
@@ -69,7 +81,7 @@ def build(container: AsyncContainer, lifespan: Lifespan, *, mailbox: bool) -> Li
         *([DevelopmentController] if mailbox else []),
     ]
     app = Litestar(
-        [DishkaRouter("", route_handlers=[*controllers, openapi])],
+        [*map(injected, controllers), openapi],
         guards=[enforce],
         exception_handlers={
             DomainError: refuse,

@@ -27,7 +27,13 @@ TRUE, FALSE = frozenset({"true", "1", "yes", "on"}), frozenset({"false", "0", "n
 UNSENT_WORDS = frozenset({"", "null", "undefined"})
 
 AnyRequest = Request[Any, Any, Any]
-Growing = Callable[[str, int], None]
+Growing = Callable[[int], None]  # told how large a file becomes before it does; may refuse it
+Welcome = Callable[[str], Growing]  # told the name of a file that comes; may refuse it
+
+
+def any_name(growing: Growing) -> Welcome:
+    """Files are welcome whatever they are called."""
+    return lambda _: growing
 
 
 class ClientLeft(Invalid):
@@ -75,11 +81,15 @@ class UploadedFile:
 
     name: str
     content: IO[bytes]
+    growing: Growing
     size: int = 0
 
     @property
     def path(self) -> Path:
         return Path(self.content.name)
+
+
+Sink = UploadedFile | bytearray | None
 
 
 @dataclass(slots=True)
@@ -105,16 +115,14 @@ class Form:
 
 
 @asynccontextmanager
-async def form_of(
-    request: AnyRequest, *, files: bool = False, growing: Growing | None = None
-) -> AsyncIterator[Form]:
-    """The request's form, of any of the accepted types. Spooled files live as long as the context. `growing`
-    is told the name and the size so far of every file that comes, and may refuse it."""
+async def form_of(request: AnyRequest, files: Mapping[str, Welcome] | None = None) -> AsyncIterator[Form]:
+    """The request's form, of any of the accepted types. `files` are the parts where a file may stand, each
+    with who is asked about it while it comes; they live as long as the context. Any other is thrown away."""
     kind, options = _content_type(request)
     form = Form()
     try:
         if kind == "multipart/form-data":
-            await _read_multipart(request, options.get("boundary", ""), form, growing)
+            await _read_multipart(request, options.get("boundary", ""), form, files or {})
         elif body := await _body(request):
             form.fields = _simple_form(kind, body, json_allowed=not files)
         yield form
@@ -135,22 +143,22 @@ def _simple_form(kind: str, body: bytes, *, json_allowed: bool) -> Mapping[str, 
     raise UnsupportedMediaType("Content-Type must be a form type")
 
 
-async def _read_multipart(request: AnyRequest, boundary: str, form: Form, growing: Growing | None) -> None:
+async def _read_multipart(
+    request: AnyRequest, boundary: str, form: Form, files: Mapping[str, Welcome]
+) -> None:
     fields: dict[str, object] = {}
     form.fields = fields
     part: MultipartSegment | None = None
-    sink: UploadedFile | bytearray = bytearray()
+    sink: Sink = None
     left = MAX_TEXT
     try:
         with PushMultipartParser(boundary, max_segment_count=MAX_PARTS) as parser:
             async for piece in _pieces(request):
                 for event in parser.parse(piece):
                     if isinstance(event, MultipartSegment):
-                        part, sink = event, _sink(event, form)
+                        part, sink = event, _sink(event, form, files)
                     elif event:
                         left -= _pour(event, sink, left)
-                        if growing and part is not None and isinstance(sink, UploadedFile):
-                            growing(part.name, sink.size)
                     elif part is not None:
                         _close_part(part, sink, fields)
                         part = None
@@ -167,22 +175,24 @@ def _on_disk() -> Iterator[None]:
         raise BlobStoreUnavailable from error
 
 
-def _sink(part: MultipartSegment, form: Form) -> UploadedFile | bytearray:
+def _sink(part: MultipartSegment, form: Form, files: Mapping[str, Welcome]) -> Sink:
+    """Where the part goes; None: nowhere."""
     if not part.filename:
         return bytearray()
-    # the context of the form closes it
+    if part.name not in files or part.name in form.files:
+        return None
+    growing = files[part.name](part.filename)
     with _on_disk():
-        file = UploadedFile(part.filename, spool.new_file())
-    if part.name in form.files:
-        file.content.close()
-        return bytearray()
-    form.files[part.name] = file
+        file = form.files[part.name] = UploadedFile(part.filename, spool.new_file(), growing)
     return file
 
 
-def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray, room: int) -> int:
+def _pour(piece: bytearray | bytes, sink: Sink, room: int) -> int:
     """How much of the room for text it takes."""
+    if sink is None:
+        return 0
     if isinstance(sink, UploadedFile):
+        sink.growing(sink.size + len(piece))
         with _on_disk():
             sink.content.write(piece)
         sink.size += len(piece)
@@ -193,11 +203,11 @@ def _pour(piece: bytearray | bytes, sink: UploadedFile | bytearray, room: int) -
     return len(piece)
 
 
-def _close_part(part: MultipartSegment, sink: UploadedFile | bytearray, fields: dict[str, object]) -> None:
+def _close_part(part: MultipartSegment, sink: Sink, fields: dict[str, object]) -> None:
     if isinstance(sink, UploadedFile):
         with _on_disk():
             sink.content.flush()
-    elif not part.filename:
+    elif sink is not None:
         fields.setdefault(part.name, sink.decode())  # text is UTF-8, whatever charset a part names
 
 

@@ -219,12 +219,15 @@ class Body:
     """What the client sends, as the application receives it: a lying or absent Content-Length gets nobody
     past the limit, and who drips his body holds us for a while only."""
 
-    def __init__(self, receive: Receive, limit: int, comes: bool, grace_s: float) -> None:
+    def __init__(
+        self, receive: Receive, limit: int, comes: bool, grace_s: float, linger_s: float = LINGER_S
+    ) -> None:
         self.limit = limit
         self._receive = receive
         self._got = 0
         self._ended = not comes
         self._grace_s = grace_s
+        self._linger_s = linger_s
         self._began = 0.0
 
     async def __call__(self) -> Message:
@@ -235,17 +238,25 @@ class Body:
 
     async def drain(self) -> None:
         """Swallow what an early answer left unread, within reason: a client that is still sending when the
-        line is closed would never see the answer."""
+        line is closed would never see the answer. Who was let begin may go on as slowly as anybody."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._linger_s
         with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                while not self._ended and self._got < LINGER_BYTES:
+            while not self._ended and self._got < max(self.limit, LINGER_BYTES):
+                async with asyncio.timeout_at(until):
                     await self._next()
+                if self._began:
+                    until = max(until, min(self._due, loop.time() + self._linger_s))
+
+    @property
+    def _due(self) -> float:
+        """When more of it must be here."""
+        return self._began + self._grace_s + self._got / LEAST_BYTES_PER_S
 
     async def _in_time(self) -> Message:
-        now = asyncio.get_running_loop().time()
-        self._began = self._began or now
+        self._began = self._began or asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(self._began + self._grace_s + self._got / LEAST_BYTES_PER_S):
+            async with asyncio.timeout_at(self._due):
                 return await self._next()
         except TimeoutError as error:
             raise BodyTooSlow from error

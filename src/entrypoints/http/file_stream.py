@@ -1,5 +1,6 @@
 """A file as it is read: never whole in memory."""
 
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
@@ -7,6 +8,10 @@ import anyio
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 from typing_extensions import override
+
+from domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
 
 STALLED_S = 60.0  # whoever takes no piece for so long is gone: the store has few connections
 
@@ -49,15 +54,18 @@ class FileStream(ASGIResponse):
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
-            async for piece in self.pieces:
-                if left:  # also said once the last byte is out
-                    break
-                with anyio.move_on_after(STALLED_S) as taking:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                if taking.cancelled_caught:
-                    break
-            else:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            try:
+                async for piece in self.pieces:
+                    if left:  # also said once the last byte is out
+                        break
+                    with anyio.move_on_after(STALLED_S) as taking:
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    if taking.cancelled_caught:
+                        break
+                else:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
+            except Unavailable as error:  # too late to say so: the line ends before the length that was told
+                log.warning("a file broke off", extra={"error": type(error).__name__})
             tasks.cancel_scope.cancel()
 
 

@@ -96,7 +96,8 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
             doing.append(_renewed(await container.get(RenewIndex)))
         doing.append(kept_going("mails", mails.forever))
         doing.append(kept_going("chats", chats.forever))
-        doing.append(kept_going("sweeps", _every(PLAN_EVERY_S, await container.get(PlanSweep))))
+        if (await container.get(Settings)).sweep_orphans != "off":
+            doing.append(kept_going("sweeps", _every(PLAN_EVERY_S, await container.get(PlanSweep))))
     async with AsyncExitStack() as stack:
         for chore in doing:
             stack.push_async_callback(ended, asyncio.create_task(chore))

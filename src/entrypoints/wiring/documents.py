@@ -13,9 +13,9 @@ from application.files.await_index import AwaitIndex
 from application.files.check_incoming import CheckIncoming
 from application.files.delete_file import DeleteFile
 from application.files.delete_upload import DeleteUpload
-from application.files.erase_file import EraseFile
 from application.files.fetch_file import FetchFile
 from application.files.keep_file import KeepFile
+from application.files.list_files import ListFiles
 from application.files.list_knowledge_users import ListKnowledgeUsers
 from application.files.list_public_files import ListPublicFiles
 from application.files.no_foreign_documents import NoForeignDocuments
@@ -37,7 +37,7 @@ FORWARD_WAIT_S = 30.0  # an upload into a base waits so long for being indexed
 
 class DocumentsProvider(Provider):
     scope = Scope.APP
-    plain = provide_all(DeleteFile, DeleteUpload, FetchFile, ListKnowledgeUsers, ListPublicFiles)
+    plain = provide_all(DeleteFile, DeleteUpload, FetchFile, ListFiles, ListKnowledgeUsers, ListPublicFiles)
 
     @provide
     def foreign(self, http: httpx.AsyncClient, settings: Settings) -> ForeignDocuments:
@@ -64,9 +64,25 @@ class DocumentsProvider(Provider):
         return CheckIncoming(scan=scan, extractor=extractor, max_mb=max_mb)
 
     @provide
-    def keep_file(self, work: WorkFactory, blobs: Blobs, clock: Clock, settings: Settings) -> KeepFile:
-        quota = Quota(settings.user_files_max, settings.user_files_mb)
-        return KeepFile(work=work, blobs=blobs, clock=clock, quota=quota)
+    def keep_file(
+        self,
+        work: WorkFactory,
+        reading: Reading,
+        blobs: Blobs,
+        wakeup: Wakeup,
+        calls: Calls,
+        clock: Clock,
+        settings: Settings,
+    ) -> KeepFile:
+        return KeepFile(
+            work=work,
+            reading=reading,
+            blobs=blobs,
+            wakeup=wakeup,
+            calls=calls,
+            clock=clock,
+            quota=Quota(settings.user_files_max, settings.user_files_mb),
+        )
 
     @provide
     def upload_file(
@@ -75,7 +91,6 @@ class DocumentsProvider(Provider):
         check_incoming: CheckIncoming,
         keep_file: KeepFile,
         reading: Reading,
-        wakeup: Wakeup,
         settings: Settings,
     ) -> UploadFile:
         return UploadFile(
@@ -83,7 +98,6 @@ class DocumentsProvider(Provider):
             check_incoming=check_incoming,
             keep_file=keep_file,
             await_index=AwaitIndex(reading=reading, at_most_s=settings.rag_index_wait_seconds),
-            wakeup=wakeup,
         )
 
     @provide
@@ -93,20 +107,14 @@ class DocumentsProvider(Provider):
         check_incoming: CheckIncoming,
         keep_file: KeepFile,
         reading: Reading,
-        erase_file: EraseFile,
-        wakeup: Wakeup,
-        calls: Calls,
-        clock: Clock,
+        delete_file: DeleteFile,
     ) -> AddKnowledge:
         return AddKnowledge(
             work=work,
             check_incoming=check_incoming,
             keep_file=keep_file,
             await_index=AwaitIndex(reading=reading, at_most_s=FORWARD_WAIT_S),
-            erase_file=erase_file,
-            wakeup=wakeup,
-            calls=calls,
-            clock=clock,
+            delete_file=delete_file,
         )
 
 

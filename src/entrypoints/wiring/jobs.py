@@ -12,10 +12,13 @@ from application.files.sweep_orphans import PlanSweep, SweepOrphans
 from application.indexing.cancel_indexing import CancelIndexing
 from application.indexing.index_document import IndexDocument
 from application.indexing.reindex_document import ReindexDocument
+from application.jobs.doubt import Doubt
 from application.jobs.work_off import WorkOff
 from application.personal_data.erase_account import EraseAccount
 from application.personal_data.expire_export import ExpireExport
 from application.personal_data.export_account import ExportAccount
+from application.ports.blob_register import BlobRegister
+from application.ports.blobs import Blobs
 from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.full_text import FullText
@@ -39,7 +42,7 @@ DOCUMENTS_OF_ONE = 2  # of one user at a time, so that others always find somebo
 
 class JobsProvider(Provider):
     scope = Scope.APP
-    plain = provide_all(CancelIndexing, PlanSweep, ReindexDocument, SweepOrphans)
+    plain = provide_all(CancelIndexing, Doubt, PlanSweep, ReindexDocument)
 
     @provide
     def work_off(
@@ -55,6 +58,7 @@ class JobsProvider(Provider):
         erase_file: EraseFile,
         full_text: FullText,
         sweep_orphans: SweepOrphans,
+        doubt: Doubt,
     ) -> WorkOff:
         async def erase(job: Job) -> None:
             await erase_account(job.payload)
@@ -75,7 +79,7 @@ class JobsProvider(Provider):
             await full_text.sweep()
 
         async def sweep_blobs(job: Job) -> None:
-            await sweep_orphans()
+            await sweep_orphans(set(job.words("suspects")))
 
         return WorkOff(
             queue=queue,
@@ -92,7 +96,15 @@ class JobsProvider(Provider):
             giving_up={JobKind.EXPORT_ACCOUNT: give_up_export},
             worker=worker,
             metrics=metrics,
+            doubt=doubt,
         )
+
+    @provide
+    def sweep_orphans(
+        self, work: WorkFactory, register: BlobRegister, blobs: Blobs, clock: Clock, settings: Settings
+    ) -> SweepOrphans:
+        erases = settings.sweep_orphans == "erase"
+        return SweepOrphans(work=work, register=register, blobs=blobs, clock=clock, erases=erases)
 
     @provide
     def index_document(
@@ -109,6 +121,7 @@ class JobsProvider(Provider):
         worker: WorkerId,
         metrics: JobMetrics,
         index_document: IndexDocument,
+        doubt: Doubt,
     ) -> DocumentJobs:
         async def index(job: Job) -> None:
             await index_document(FileId(job.number("file_id")), job)
@@ -125,6 +138,7 @@ class JobsProvider(Provider):
             worker=worker,
             metrics=metrics,
             at_once=DOCUMENTS_OF_ONE,
+            doubt=doubt,
         )
         return DocumentJobs(documents)
 

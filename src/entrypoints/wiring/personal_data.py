@@ -24,6 +24,7 @@ from application.personal_data.replies import RunningReplies
 from application.ports.archives import Archives
 from application.ports.calls import Calls
 from application.ports.clock import Clock
+from application.ports.full_text import FullText
 from application.ports.persistence import WorkFactory
 from application.ports.personal_data import PersonalRecords, PersonalStore
 from application.ports.replies import ReplyLogs, Runs
@@ -47,8 +48,8 @@ class PersonalDataProvider(Provider):
         return RedisTraces(redis)
 
     @provide
-    def index_traces(self, sessions: Sessions) -> SqlIndexTraces:
-        return SqlIndexTraces(sessions.writing, sessions.reading)
+    def index_traces(self, sessions: Sessions, full_text: FullText) -> SqlIndexTraces:
+        return SqlIndexTraces(sessions.writing, full_text)
 
     @provide
     def stores(

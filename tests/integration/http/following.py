@@ -11,8 +11,8 @@ import httpx
 from dishka import Provider
 from redis import Redis
 
-from adapters.sql import migrate
 from tests.integration.house import House, Told, User, running, settings_for
+from tests.migrated import migrated
 
 Workers = tuple[House, House]
 
@@ -26,7 +26,7 @@ async def two_workers(
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()
     settings = settings_for(folder, **environ)
-    await asyncio.to_thread(migrate.upgrade, settings.sqlalchemy_url)
+    await asyncio.to_thread(migrated, settings.sqlalchemy_url)
     async with running(settings, *overrides) as one, running(settings, *overrides) as other:
         yield one, other
 

@@ -348,6 +348,7 @@ LIMITS = [
     ("/api/logout", 256 * KB),
     ("/api/chat/stream", MB),
     ("/api/chat/upload", 51 * MB),
+    ("/api/upload", 21 * MB),
     ("/api/user/avatar", 6 * MB),
 ]
 
@@ -372,7 +373,7 @@ async def test_a_chunked_body_is_cut_at_the_limit(ann: User, path: str, limit: i
 
     async def endless() -> AsyncIterator[bytes]:
         if form:
-            yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
+            yield b'--x\r\nContent-Disposition: form-data; name="other"; filename="a.mp3"\r\n\r\n'
         for _ in range(limit // (64 * KB) + 2):
             yield b"x" * 64 * KB
 

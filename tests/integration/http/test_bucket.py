@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from adapters.s3.bucket import Bucket
@@ -11,10 +12,12 @@ from tests.buckets import client_at
 from tests.conftest import Valkey
 from tests.integration.house import House, a_house
 from tests.integration.http.answers import refusal
+from tests.integration.http.logged import Logged
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.proxy import TcpProxy
 from tests.servers.s3 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Server
 
+MB = 1024 * 1024
 TEXT = b"Osmosis moves water through a membrane, towards the saltier side."
 
 
@@ -78,20 +81,31 @@ async def test_a_document_comes_is_indexed_fetched_and_goes(
 
 
 async def test_while_the_store_is_away_nothing_else_is(
-    house: House, bucket: Bucket, line: TcpProxy, tmp_path: Path
+    house: House, bucket: Bucket, line: TcpProxy, logs: Logged, tmp_path: Path
 ) -> None:
     ann = await house.user()
     notes = tmp_path / "notes.txt"
     notes.write_bytes(TEXT)
-    before = await house.sql("SELECT count(*) FROM stored_file")
+    song = tmp_path / "song.mp3"
+    song.write_bytes(b"ID3\x04" + bytes(24 * MB))
+    file = f"/api/files/{(await ann.upload(song)).json()['file_id']}"
+    before, (kept,) = await house.sql("SELECT count(*) FROM stored_file"), await keys(bucket)
 
+    async with house.client.stream("GET", file, headers=ann.headers) as answer:
+        pieces = answer.aiter_raw()
+        await anext(pieces)
+        line.cut()
+        with pytest.raises(httpx.RemoteProtocolError):  # the length that was told is not reached
+            _ = [piece async for piece in pieces]
     await line.refuse()
-    refused = await ann.upload(notes)
+    refused, missed = await ann.upload(notes), await ann.get(file)
     told = await ann.ask("What is osmosis?")
     await line.accept()
 
     assert refusal(refused) == (503, "Failed to save file", "storage_unavailable")
+    assert refusal(missed) == (503, "File cannot be read right now", "storage_unavailable")
+    assert [line for line in logs.lines if line["level"] == "error"] == []
     assert told.last["status"] == "complete"
     assert await house.sql("SELECT count(*) FROM stored_file") == before
-    assert await keys(bucket) == []
+    assert await keys(bucket) == [kept]
     assert (await ann.upload(notes)).status_code == 200

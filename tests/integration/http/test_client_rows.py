@@ -4,6 +4,7 @@ import json
 import re
 from datetime import datetime
 from pathlib import Path
+from random import randbytes
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import jwt
 import pytest
 from redis import Redis
 
+from tests.documents import word
 from tests.images import a_picture
 from tests.integration.house import PASSWORD, House, User, a_house
 from tests.integration.http.answers import ISO, fields_of, refusal
@@ -227,10 +229,19 @@ async def test_it_puts_the_origin_before_the_picture(home: House) -> None:
     assert answer.headers["content-type"] == "image/png"
 
 
-@pytest.mark.parametrize(("name", "size"), [("a.mp3", 49), ("a.png", 5)])
-async def test_it_takes_large_files(ann: User, name: str, size: int) -> None:
-    head = b"ID3\x03" if name.endswith("mp3") else b"\x89PNG\r\n\x1a\n"
-    content = head.ljust(size * 1024 * 1024, b"\x00")
+MB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.mp3", b"ID3\x03".ljust(50 * MB, b"\0")),
+        ("a.png", b"\x89PNG\r\n\x1a\n".ljust(5 * MB, b"\0")),
+        ("a.docx", word("Cells.", parts={"word/media/image1.png": randbytes(19 * MB)})),
+    ],
+    ids=["sound", "picture", "document"],
+)
+async def test_it_takes_large_files(ann: User, name: str, content: bytes) -> None:
     answer = await ann.post("/api/chat/upload", files={"file": (name, content)})
     assert answer.status_code == 200, answer.text
 

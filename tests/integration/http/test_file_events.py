@@ -8,6 +8,7 @@ import pytest
 from dishka import Provider, Scope
 from typing_extensions import override
 
+from application.indexing.watch_files import DOUBT_S
 from application.ports.knowledge import IndexReport, Knowledge
 from application.ports.progress import Progress, untold
 from domain.document import FileId, StoredFile
@@ -55,6 +56,11 @@ class Library(FakeKnowledge):
     async def until_at_work(self, *files: int) -> None:
         async with asyncio.timeout(10):
             while not set(files) <= set(self.at_work):  # noqa: ASYNC110 (what is waited for has no event)
+                await asyncio.sleep(0.01)
+
+    async def until_left(self, file: int) -> None:
+        async with asyncio.timeout(10):
+            while file in self.at_work:  # noqa: ASYNC110 (what is waited for has no event)
                 await asyncio.sleep(0.01)
 
 
@@ -200,6 +206,7 @@ async def test_cancelled_and_ordered_anew(ann: User, library: Library) -> None:
         assert cancelled.json() == {"msg": "Indexing cancelled", "cancelled": True}
         failed = await watch.until("failed", file)
         assert failed["error"] == "RAG indexing failed: cancelled"
+        await library.until_left(file)
         again = await ann.post(f"/api/files/{file}/cancel")
         assert again.json() == {"msg": "Nothing to cancel", "cancelled": False}
 
@@ -212,10 +219,10 @@ async def test_cancelled_and_ordered_anew(ann: User, library: Library) -> None:
     assert told["title"] == "Document ready"
 
 
-async def test_a_picture_is_just_there(ann: User) -> None:
-    answer = await ann.post("/api/chat/upload", files={"file": ("cell.png", a_picture())})
-    assert answer.status_code == 200, answer.text
-    file = answer.json()["file_id"]
+async def test_a_picture_is_just_there(workers: Workers, ann: User) -> None:
+    async with watching(at(workers[1], ann)) as watch, asyncio.timeout(DOUBT_S / 2):
+        file = await bring(ann, "cell.png", a_picture())
+        assert (await watch.next())["status"] == "stored"  # told, not found out
     assert (await status_of(ann, file))["status"] == "stored"
     refused = await ann.post(f"/api/files/{file}/reindex")
     assert refusal(refused) == (400, "Only documents are indexed", "bad_request")

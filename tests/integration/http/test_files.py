@@ -11,6 +11,7 @@ import pytest
 from tests.images import a_bomb, a_picture
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import refusal
+from tests.integration.http.logged import Logged
 from tests.integration.http.staff import TIM, staff
 
 MB = 1024 * 1024
@@ -179,7 +180,24 @@ async def test_bytes_that_are_gone(ann: User) -> None:
     await asyncio.to_thread(path.unlink)
     assert refusal(await fetch(ann, file)) == NOT_FOUND
     assert (await ann.house.client.head(f"/api/files/{file}", headers=ann.headers)).status_code == 404
+    (listed,) = (await ann.get("/api/user_files", params={"limit": 1})).json()["files"]
+    assert (listed["file_id"], listed["size"]) == (file, 0)
     assert (await delete(ann, f"/api/files/{file}")).status_code == 200
+
+
+async def test_bytes_that_cannot_be_had_for_now(ann: User, logs: Logged) -> None:
+    file = (await uploaded(ann))["file_id"]
+    ((name,),) = await ann.house.sql(f"SELECT disk_name FROM stored_file WHERE id = {file}")
+    (path,) = Path(ann.house.settings.upload_dir).rglob(name)
+    aside = path.rename(path.with_name("aside"))
+    path.mkdir()
+    for answer in (await fetch(ann, file), await fetch(ann, file, range="bytes=0-3")):
+        assert refusal(answer) == (503, "File cannot be read right now", "storage_unavailable")
+    assert (await ann.house.client.head(f"/api/files/{file}", headers=ann.headers)).status_code == 503
+    assert [line for line in logs.lines if line["level"] == "error"] == []
+    path.rmdir()
+    aside.rename(path)
+    assert (await fetch(ann, file)).content == TEXT
 
 
 # its end

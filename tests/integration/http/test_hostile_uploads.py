@@ -171,9 +171,9 @@ async def test_bombs_in_parallel_leave_the_others_alone(ann: User, bob: User) ->
 # bodies
 
 
-def head(user: User, *more: str) -> bytes:
+def head(user: User, *more: str, path: str = "/api/chat/upload") -> bytes:
     lines = [
-        "POST /api/chat/upload HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         "Host: x",
         f"Authorization: Bearer {user.token}",
         "Content-Type: multipart/form-data; boundary=B",
@@ -227,8 +227,43 @@ async def test_a_flood_of_chunks_ends_at_the_limit(ann: User, untouched: None) -
             answer = await answering
 
     assert answer.startswith(b"HTTP/1.1 413")
-    assert TOO_LARGE[1].encode() in answer
+    assert b"Maximum size for audio files is 50 MB" in answer
     assert_cheap(cost)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "size", "status", "msg"),
+    [
+        ("/api/chat/upload", "...", 0, 400, "Invalid filename"),
+        ("/api/chat/upload", "a.exe", 0, 400, "File type '.exe' not allowed"),
+        ("/api/chat/upload", "a.png", 5 * MB, 413, "Maximum size for image files is 5 MB"),
+        ("/api/chat/upload", "a.txt", 20 * MB, 413, "Maximum size for document files is 20 MB"),
+        ("/api/upload", "a.png", 0, 400, "Allowed types: documents (docx, md, pdf, txt)"),
+        ("/api/upload", "a.txt", 20 * MB, 413, "Maximum size for document files is 20 MB"),
+    ],
+)
+async def test_a_refusal_waits_for_nothing_that_does_not_matter_any_more(
+    ann: User, untouched: None, path: str, name: str, size: int, status: int, msg: str
+) -> None:
+    """Much more was announced than has come."""
+    sent = part(name) + bytes(size and size + 100)  # a line may always begin that ends the part
+    async with connected(ann.house.url) as (reader, writer):
+        writer.write(head(ann, f"Content-Length: {len(sent) + 100_000}", path=path) + sent)
+        async with asyncio.timeout(SECONDS):
+            answer = await reader.readuntil(b"}")
+        await gone()
+
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+    assert msg.encode() in answer
+
+
+async def test_who_goes_on_sending_after_a_refusal_keeps_his_line(ann: User, untouched: None) -> None:
+    begin, rest = part("a.exe"), bytes(8 * MB)
+    async with connected(ann.house.url) as (reader, writer), asyncio.timeout(SECONDS):
+        writer.write(head(ann, f"Content-Length: {len(begin + rest)}") + begin)
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 400")
+        writer.write(rest + b"GET /api/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"pong")
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,14 @@ async def test_there_must_be_a_file(ann: User, options: dict[str, Any]) -> None:
     assert refusal(await ann.post("/api/upload", **options)) == (400, "No file provided", "missing_field")
 
 
+async def test_a_file_comes_in_a_form(ann: User) -> None:
+    answer = await ann.post("/api/upload", json={"file": "x"})
+    assert refusal(answer) == (415, "Content-Type must be a form type", "unsupported_media_type")
+    cut = {**ann.headers, "Content-Type": "multipart/form-data; boundary=B"}
+    answer = await ann.house.client.post("/api/upload", content=b"--B\r\n", headers=cut)
+    assert refusal(answer) == (400, "Malformed form data", "bad_request")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
@@ -227,6 +235,8 @@ async def test_a_name_is_decoded_once_and_never_a_path(bob: User, ann: User) -> 
     client = bob.house.client
     (stored,) = await bob.house.sql("SELECT disk_name FROM stored_file ORDER BY id DESC LIMIT 1")
     for path in (
+        "",
+        "users",
         "%252e.txt%252e",
         "..%2F..%2Fapp.db",
         f"..%2Fuploads%2F{stored[0][:2]}%2F{stored[0]}",
@@ -254,9 +264,10 @@ async def test_tutors_say_which_they_mean(tim: User, bob: User) -> None:
     assert answer.status_code == 200
     assert (await delete(tim, "plan.txt", scope="personal")).status_code == 200
     assert (await public(tim)).count("plan.txt") == 1
-    assert refusal(await delete(tim, "plan.txt", scope="personal")) == NOT_FOUND
+    for asked in ({"scope": "personal"}, {"params[scope]": "personal", "timeout": "30000"}):
+        assert refusal(await delete(tim, "plan.txt", **asked)) == NOT_FOUND
     assert refusal(await delete(tim, "plan.txt", scope="mine"))[:2] == (400, "Invalid value for 'scope'")
-    assert refusal(await delete(bob, "plan.txt")) == NOT_FOUND
+    assert refusal(await delete(bob, "plan.txt", scope="")) == NOT_FOUND
     assert refusal(await delete(bob, "plan.txt", scope="public"))[:2] == (403, "Permission denied")
     assert (await delete(tim, "plan.txt", scope="public")).status_code == 200
 
@@ -371,6 +382,8 @@ async def test_names_that_only_it_knows(school: School) -> None:
     assert refusal(await delete(ann, "strange.pdf")) == NOT_FOUND
     gone = await delete(ann, "文 old/notes.pdf")
     assert gone.json() == {"msg": "File deleted", "deleted_page_embs": 2, "deleted_chunks": 2}
+    school.rag.bases["1"] = [Chunk("x", "users", 1)]  # a list has this path
+    assert (await delete(ann, "users")).json()["deleted_chunks"] == 1
     assert (await delete(tim, "strange.pdf")).json()["deleted_chunks"] == 1
     assert refusal(await delete(tim, "strange.pdf")) == NOT_FOUND
     school.rag.received.clear()

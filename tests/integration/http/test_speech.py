@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,6 +70,12 @@ class Stage:
 
     def interrupted(self, rtc: int) -> int:
         return sum(instance.interrupted.count(rtc) for instance in self.instances)
+
+    async def interrupts(self, rtc: int) -> None:
+        async def told() -> bool:
+            return self.interrupted(rtc) > 0
+
+        await until(told, 20)
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +146,15 @@ async def test_nothing_is_said_after_a_stop_at_another_worker(stage: Stage) -> N
             await heard(stage, rtc, 5)
             stopped = await at(other, user).post(f"/api/chat/{stream.told.session}/stop")
             assert stopped.status_code == 200
+            await stage.interrupts(rtc)
             said = stage.said_to(rtc)
             await stream.to_the_end()
     finally:
         stage.llm.gap_s = 0.0
     await asyncio.sleep(0.5)
-    assert stage.said_to(rtc) == said
-    assert stage.interrupted(rtc) >= 1
+    if late := stage.said_to(rtc)[len(said) :]:  # one that was on its way is interrupted as well
+        assert len(late) == 1
+        assert stage.interrupted(rtc) > 1
 
 
 async def test_the_next_question_interrupts_and_tells_what_was_heard(stage: Stage) -> None:
@@ -154,19 +163,21 @@ async def test_the_next_question_interrupts_and_tells_what_was_heard(stage: Stag
     rtc = await watching(stage, user)
     (instance,) = (one for one in stage.instances if rtc in one.sessions)
     instance.talking.add(rtc)
+    began = time.monotonic()
     async with asking(user, "5 times 100") as stream:
         told = await stream.to_the_end()
     await heard(stage, rtc, 100)
     await asyncio.sleep(2.5)  # one takes about two seconds to say
     async with asking(at(other, user), "6 times 2", session_id=told.session) as stream:
         await stream.to_the_end()
+    seconds = round(time.monotonic() - began)
     await heard(stage, rtc, 102)
     assert stage.interrupted(rtc)
     assert stage.said_to(rtc)[-2:] == [(6, 0), (6, 1)]
     (asked,) = (told for told in stage.llm.memories.values() if any("5 times 100" in text for text in told))
     assert "I stopped you while you were speaking." in asked[-1]
     assert "hears sentence 0." in asked[-1]
-    assert "hears sentence 5." not in asked[-1]
+    assert f"hears sentence {seconds}." not in asked[-1]
 
 
 async def test_who_watches_nobody_has_nothing_said(stage: Stage) -> None:

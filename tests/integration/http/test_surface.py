@@ -46,6 +46,10 @@ async def test_slashes_are_forgiven_without_a_redirect(home: House, path: str) -
         ("DELETE", "/api/chat/history", "GET, HEAD, OPTIONS"),
         ("TRACE", "/api/token_status", "GET, HEAD, OPTIONS"),
         ("POST", "/", "GET, HEAD, OPTIONS"),
+        ("GET", "/api/upload", "DELETE, OPTIONS, POST"),
+        ("POST", "/api/upload/users", "DELETE, GET, HEAD, OPTIONS"),
+        ("GET", "/api/upload/notes.txt", "DELETE, OPTIONS"),
+        ("POST", "/api/files/1", "DELETE, GET, HEAD, OPTIONS"),
     ],
 )
 async def test_an_unknown_method_is_405_and_says_which_there_are(

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.http.client import http_client
 from adapters.http.lean import LeanTransport
+from adapters.http.trust import trusted
 from tests.servers.http import reset
 from tests.servers.tls import loopback_certificate
 from tests.transports import TRANSPORTS, client_over
@@ -376,10 +377,12 @@ async def test_a_certificate_of_the_machine_is_trusted_and_no_other(transport: s
     authorities.write_bytes(certificate)
     async with listening(saying(HEAD + b"content-length: 5\r\n\r\nhello"), offered) as (url, _):
         os.environ["SSL_CERT_FILE"] = str(authorities)
+        trusted.cache_clear()
         try:
             trusting = client_over(transport)
         finally:
             del os.environ["SSL_CERT_FILE"]
+            trusted.cache_clear()
         async with trusting, client_over(transport) as careful:
             assert (await trusting.get(url)).content == b"hello"
             with pytest.raises(httpx.ConnectError):

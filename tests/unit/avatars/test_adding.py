@@ -112,11 +112,10 @@ async def test_every_file_is_looked_at(
 
 def test_sizes_are_checked_while_files_grow(studio: Studio) -> None:
     most = 1024 * 1024
-    studio.add.check_size("prompt_face", most)
-    studio.add.check_size("whatever", 100 * most)
-    for part, kind in (("prompt_face", "clip"), ("prompt_voice", "audio")):
+    for part, kind in ((Part.FACE, "clip"), (Part.VOICE, "audio")):
+        studio.add.require_size(part, most)
         with pytest.raises(FileTooLarge, match=f"Maximum size for {kind} files is 1 MB"):
-            studio.add.check_size(part, most + 1)
+            studio.add.require_size(part, most + 1)
 
 
 async def test_deleting_names_one_that_could_exist(studio: Studio) -> None:

@@ -29,6 +29,7 @@ from application.chat.store_reply import StoreReply
 from application.chat.take_turn import TakeTurn
 from application.chat.telling import Telling
 from application.indexing.watch_files import WatchFiles
+from application.jobs.doubt import Doubt
 from application.ports.language_model import Prompt
 from application.ports.replies import Batch
 from application.speech.speaker import Speaker
@@ -227,6 +228,7 @@ class Room:
                 watch_files=WatchFiles(
                     reading=self.reading, audience=Audience(metrics=self.metrics, heartbeat_s=15)
                 ),
+                doubt=Doubt(),
             ),
         )
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 import pytest
+from typing_extensions import override
 
 from application.chat.absent_model import AbsentModel
 from application.chat.answer import Answer
@@ -17,11 +18,12 @@ from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, Knowl
 from application.ports.language_model import LanguageModel, ModelUnreachable, Prompt
 from application.retrieval.extractive import NOT_ANSWERED, NOT_SEARCHED
 from domain.conversation import MemoryId, MessageId, SessionId, Source, Speaker
-from domain.document import FileId, IndexState
+from domain.document import FileId, Hit, IndexState
 from domain.errors import DomainError, StorageUnavailable
 from domain.job import JobKind
 from domain.user import UserId
 from tests.builders import a_file, a_message, a_stored_session, a_user
+from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.language_model import FakeLanguageModel
 from tests.fakes.metrics import FakeReplyMetrics
@@ -60,6 +62,25 @@ def prompt_of(model: LanguageModel) -> Prompt:
     return prompt
 
 
+class Mistaken(FakeKnowledge):
+    """A RAG service that finds the documents of everybody, and says the same of all of them."""
+
+    def __init__(self, public: bool | None) -> None:
+        super().__init__(own=False)
+        self.public = public
+
+    @override
+    async def find(
+        self, question: str, reader: UserId, limit: int = 5, session: SessionId | None = None
+    ) -> list[Hit]:
+        found = [
+            hit
+            for owner in (UserId(1), UserId(2))
+            for hit in await FakeKnowledge.find(self, question, owner, limit, session)
+        ]
+        return [replace(hit, public=self.public) for hit in found]
+
+
 @dataclass(eq=False)
 class Library:
     """Ann, her session, her documents, and somebody who answers."""
@@ -72,7 +93,8 @@ class Library:
     def __post_init__(self) -> None:
         self.database = FakeDatabase()
         self.work = FakeWorkFactory(self.database)
-        self.knowledge = FakeKnowledge(own=self.own)
+        self.knowledge: FakeKnowledge = FakeKnowledge(own=self.own)
+        self.embedder = FakeEmbedder()
 
     async def opened(self) -> "Library":
         async with self.work() as w:
@@ -129,6 +151,7 @@ class Library:
             strict=self.strict,
             budget_s=self.budget_s,
             context=Budget(turns=1000),
+            embedder=self.embedder,
         )
         answer = replace(answer, **changed)  # type: ignore[arg-type]  # any field
         question = a_question(text, use_documents=use, memory_is_fresh=memory_is_fresh)
@@ -190,7 +213,7 @@ class TestTrigger:
         ]
 
     async def test_b_a_reference_to_a_document_of_this_session(self, library: Library) -> None:
-        await library.add(OSMOSIS)
+        await library.add(OSMOSIS, index_name="notes.txt")
         library.knowledge.own = False
         assert (await library.ask(REFERS)).quoted
 
@@ -305,6 +328,42 @@ class TestLateOrFailing:
         assert (await strict.ask(SILENT)).prompt == SILENT
 
 
+class TestJudging:
+    """Comparing the lines of what was found costs a while: it is done where somebody judges by them."""
+
+    async def test_is_left_to_a_model_that_may_speak_freely(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        assert (await library.ask(ASKS)).quoted
+        assert library.embedder.texts == 0
+
+    @pytest.mark.parametrize("own", [True, False])
+    async def test_before_a_guarded_answer(self, own: bool) -> None:
+        strict = await Library(strict=True, own=own).opened()
+        await strict.add(OSMOSIS, index_name="notes.txt")
+        assert (await strict.ask(ASKS)).quoted
+        assert strict.embedder.texts > 0
+
+    async def test_for_the_gate(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        assert (await library.ask(SILENT)).quoted
+        assert library.embedder.texts > 0
+
+    async def test_where_documents_are_quoted(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        await library.ask(ASKS, upstreams=upstreams_of())
+        assert library.embedder.texts > 0
+
+    async def test_words_must_do_beyond_the_budget(self, library: Library) -> None:
+        await library.add(OSMOSIS)
+        library.embedder.delay = 30
+        assert (await library.ask(SILENT)).quoted
+
+    async def test_words_must_do_without_the_model_that_compares(self, strict: Library) -> None:
+        await strict.add(OSMOSIS)
+        strict.embedder.refuse_with = KnowledgeUnreachable()
+        assert (await strict.ask(ASKS)).quoted
+
+
 class TestHits:
     async def test_all_five_are_used(self, library: Library) -> None:
         await library.add(*(f"Osmosis number {n} moves water." for n in range(8)))
@@ -324,11 +383,29 @@ class TestHits:
         (source,) = (await library.ask(ASKS)).cited
         assert source.filename == 'my "notes".md'
 
-    async def test_of_a_rag_service_that_we_do_not_know_keep_theirs(self, library: Library) -> None:
+    async def test_of_a_rag_service_that_are_public_and_unknown_to_us_keep_theirs(
+        self, library: Library
+    ) -> None:
         library.knowledge.own = False
-        await library.add(OSMOSIS, name="theirs.pdf")
+        await library.add(OSMOSIS, name="theirs.pdf", public=True)
         (source,) = (await library.ask(ASKS)).cited
         assert source.filename == "theirs.pdf"
+
+    @pytest.mark.parametrize("public", [False, None])
+    async def test_of_a_rag_service_that_are_no_files_of_the_askers_are_dropped(
+        self, library: Library, public: bool | None
+    ) -> None:
+        """Whoever else has one of that name."""
+        library.knowledge = Mistaken(public)
+        await library.add(OSMOSIS, name="ours.pdf", index_name="ours.pdf", owner=2)
+        await library.add(OSMOSIS, name="nobodys.pdf", owner=2)
+        answered = await library.ask(ASKS)
+        assert answered.cited == []
+        assert not answered.quoted
+        await library.add(OSMOSIS, name="mine.pdf", index_name="mine.pdf")
+        await library.add(OSMOSIS, name="all.pdf", index_name="all.pdf", owner=2, public=public is None)
+        shown = {source.filename for source in (await library.ask(ASKS)).cited}
+        assert shown == ({"mine.pdf", "all.pdf"} if public is None else {"mine.pdf"})
 
     async def test_of_deleted_files_are_dropped(self, library: Library) -> None:
         library.knowledge.own = False
@@ -377,6 +454,7 @@ class TestCitations:
             strict=False,
             budget_s=1,
             context=Budget(turns=1000),
+            embedder=FakeEmbedder(),
         )
         telling = Telling(lambda sources: None, time.monotonic)
         async with aclosing(await answer(a_question(SILENT), telling)) as pieces:
@@ -462,6 +540,7 @@ class TestModel:
             strict=strict,
             budget_s=1,
             context=Budget(turns=1000),
+            embedder=FakeEmbedder(),
         )
         telling = Telling(lambda sources: None, time.monotonic)
         async with aclosing(await answer(a_question(ASKS), telling)) as pieces:

@@ -13,14 +13,15 @@ class Client:
     """Sends pieces of a size, each after a pause; then nothing more, without an end."""
 
     def __init__(self, pieces: int, size: int, pause_s: float) -> None:
-        self._left = iter(range(pieces))
+        self.left = pieces
         self._size = size
         self._pause_s = pause_s
 
     async def receive(self) -> Message:
-        if next(self._left, None) is None:
+        if not self.left:
             await asyncio.Event().wait()
         await asyncio.sleep(self._pause_s)
+        self.left -= 1
         return {"type": "http.request", "body": bytes(self._size), "more_body": True}
 
 
@@ -65,6 +66,23 @@ async def test_what_was_sent_in_time_has_earned_time() -> None:
 
     assert (await pausing())["body"]
     assert (await pausing())["body"]
+
+
+async def test_what_a_refusal_left_unread_is_swallowed_for_a_while() -> None:
+    client = Client(10, 1, 0.05)
+    await Body(client.receive, 10**9, comes=True, grace_s=GRACE_S, linger_s=0.12).drain()
+    assert client.left > 5
+
+
+async def test_who_was_let_begin_may_go_on_as_slowly_as_anybody_and_no_slower() -> None:
+    steady, dripping = Client(14, 4 * LEAST_BYTES_PER_S, 0.05), Client(10**6, 1, 0.05)
+    async with asyncio.timeout(5):
+        for client in (steady, dripping):
+            refused = Body(client.receive, 10**9, comes=True, grace_s=GRACE_S, linger_s=0.6)
+            await refused()
+            await refused.drain()
+    assert steady.left == 0
+    assert dripping.left > 10**6 - 50
 
 
 async def test_whoever_sends_too_much_is_cut() -> None:

@@ -13,8 +13,10 @@ from application.files.delete_upload import DeleteUpload
 from application.files.erase_file import EraseFile
 from application.files.fetch_file import FetchFile
 from application.files.keep_file import KeepFile
+from application.files.list_files import ListFiles
 from application.files.scan import Scan
 from application.files.upload_file import Uploaded, UploadFile
+from application.indexing.queueing import index_key
 from application.ports.persistence import Account
 from domain.document import FileKind, IndexState, Quota, StoredFile
 from domain.user import Role, UserId
@@ -83,7 +85,7 @@ class Desk:
         async with self.work() as w:
             told: dict[str, object] = {"chunk_embs_num": report.chunk_embs_num}
             await w.files.mark_indexed(file.id, IndexState.INDEXED, None, told)
-            await w.jobs.cancel(f"index:{file.id}", self.clock.now())
+            await w.jobs.cancel(index_key(file.id), self.clock.now())
             await w.commit()
 
     @property
@@ -98,7 +100,15 @@ class Desk:
 
     @property
     def keep_file(self) -> KeepFile:
-        return KeepFile(work=self.work, blobs=self.blobs, clock=self.clock, quota=self.quota)
+        return KeepFile(
+            work=self.work,
+            reading=FakeReading(self.database),
+            blobs=self.blobs,
+            wakeup=self.wakeup,
+            calls=self.calls,
+            clock=self.clock,
+            quota=self.quota,
+        )
 
     @property
     def await_index(self) -> AwaitIndex:
@@ -112,6 +122,7 @@ class Desk:
             knowledge=self.knowledge,
             blobs=self.blobs,
             logs=FakeReplyLogs(),
+            calls=self.calls,
             clock=self.clock,
         )
 
@@ -122,7 +133,6 @@ class Desk:
             check_incoming=self.check_incoming,
             keep_file=self.keep_file,
             await_index=self.await_index,
-            wakeup=self.wakeup,
         )
 
     @property
@@ -132,10 +142,7 @@ class Desk:
             check_incoming=self.check_incoming,
             keep_file=self.keep_file,
             await_index=self.await_index,
-            erase_file=self.erase_file,
-            wakeup=self.wakeup,
-            calls=self.calls,
-            clock=self.clock,
+            delete_file=self.delete_file,
         )
 
     @property
@@ -155,6 +162,10 @@ class Desk:
     @property
     def fetch_file(self) -> FetchFile:
         return FetchFile(reading=FakeReading(self.database), blobs=self.blobs)
+
+    @property
+    def list_files(self) -> ListFiles:
+        return ListFiles(reading=FakeReading(self.database), blobs=self.blobs)
 
     @property
     def tables(self) -> Tables:

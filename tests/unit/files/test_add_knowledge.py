@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from application.ports.knowledge import KnowledgeFailed, KnowledgeTimeout, KnowledgeUnreachable
-from domain.document import BadFile, FileTypeNotAllowed, IndexState, NameTaken, Quota, QuotaExceeded
+from domain.document import (
+    MB,
+    BadFile,
+    FileTooLarge,
+    FileTypeNotAllowed,
+    IndexState,
+    NameTaken,
+    Quota,
+    QuotaExceeded,
+)
 from domain.errors import DomainError, MissingField
 from tests.builders import a_file
 from tests.unit.files.desk import ANN, BEN, TIM, Desk, account
@@ -75,10 +84,25 @@ async def test_what_cannot_be_indexed_is_not_kept(
     assert (desk.tables.files, desk.blobs.kept) == ({}, {})
 
 
+async def test_what_is_deleted_meanwhile_is_not_waited_for(tmp_path: Path) -> None:
+    desk = await Desk(tmp_path, index_wait_s=60).opened()
+    adding = asyncio.create_task(desk.add())
+    while not desk.tables.files:  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.001)
+    desk.knowledge.refuse_with = KnowledgeUnreachable()  # its tombstone stays
+    await desk.delete_upload(account(ANN), ["notes.txt"], None)
+    async with asyncio.timeout(10):
+        assert (await adding).rag_status is IndexState.PENDING
+
+
 async def test_only_documents_are_welcome(desk: Desk) -> None:
     msg = r"File type '.png' not allowed. Allowed types: documents \(docx, md, pdf, txt\)$"
     with pytest.raises(FileTypeNotAllowed, match=msg):
         await desk.add("cell.png")
+    with pytest.raises(FileTypeNotAllowed, match=msg):
+        desk.add_knowledge.welcome("cell.png")
+    with pytest.raises(FileTooLarge, match="Maximum size for document files is 1 MB"):
+        desk.add_knowledge.welcome("cell.md")(MB + 1)
     with pytest.raises(MissingField, match="No file provided"):
         await desk.add_knowledge(account(ANN), None)
     assert desk.tables.files == {}

@@ -13,6 +13,7 @@ from domain.errors import DomainError, Forbidden, StorageUnavailable
 from domain.job import JobKind
 from domain.user import UserId
 from tests.builders import a_file
+from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import START
 from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.persistence import FakeReading
@@ -32,6 +33,18 @@ async def kept(desk: Desk, owner: UserId, name: str = "notes.txt", **more: objec
         w.files.add(file)
         await w.commit()
     return file
+
+
+class Buggy(FakeKnowledge):
+    @override
+    async def forget(self, file: StoredFile) -> Erased:
+        raise ZeroDivisionError
+
+
+class Torn(FakeBlobs):
+    @override
+    async def erase(self, name: str) -> None:
+        raise ZeroDivisionError
 
 
 class TestADeletedFile:
@@ -68,6 +81,18 @@ class TestADeletedFile:
         (job,) = (row for row in desk.tables.jobs.values() if row.kind == JobKind.ERASE_FILE)
         assert (job.payload, job.unfinished) == ({"file_id": file.id}, True)
         assert job.run_at > START
+
+    @pytest.mark.parametrize("where", ["forget", "erase"])
+    async def test_is_deleted_whatever_bug_its_erasure_meets(
+        self, desk: Desk, caplog: pytest.LogCaptureFixture, where: str
+    ) -> None:
+        file = (await desk.upload()).file
+        desk.knowledge, desk.blobs = (Buggy(), desk.blobs) if where == "forget" else (desk.knowledge, Torn())
+        assert await desk.delete_file(account(ANN), file.id) == Deleted(Erased(), pending=True)
+        assert desk.tables.files[file.id].deleted_at is not None
+        assert JobKind.ERASE_FILE in [row.kind for row in desk.tables.jobs.values() if row.unfinished]
+        assert "Traceback" in caplog.text
+        assert "ZeroDivisionError" in caplog.text
 
     async def test_costs_no_connection_while_the_stores_take_their_time(self, desk: Desk) -> None:
         held = list[int]()

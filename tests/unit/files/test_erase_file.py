@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 from typing_extensions import override
 
-from application.files.erase_file import LATE, SOON, BeingIndexed, EraseFile
+from application.files.burying import HEAD_START
+from application.files.erase_file import LATE, SOON, BeingIndexed, EraseFile, erase_key
 from application.indexing.queueing import index_key
 from application.jobs.work_off import LEASE
 from application.personal_data.archives import making
+from application.ports.calls import JobsCancelled
 from application.ports.knowledge import Erased, KnowledgeUnreachable
 from application.ports.replies import Batch
 from domain.conversation import Message, MessageId, Source, Speaker
@@ -21,6 +23,7 @@ from domain.job import Job, JobKind
 from domain.user import UserId
 from tests.builders import a_file, a_message, a_stored_session, a_user
 from tests.fakes.blobs import FakeBlobs
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.knowledge import FakeKnowledge
 from tests.fakes.mortal import Fuse, MortalWork, PowerCut, mortal
@@ -39,6 +42,7 @@ class Attic:
     blobs: FakeBlobs = field(default_factory=FakeBlobs)
     knowledge: FakeKnowledge = field(default_factory=FakeKnowledge)
     logs: FakeReplyLogs = field(default_factory=FakeReplyLogs)
+    calls: FakeCalls = field(default_factory=FakeCalls)
 
     def __post_init__(self) -> None:
         self.clock.pass_(DELETED)
@@ -49,6 +53,7 @@ class Attic:
             knowledge=self.knowledge,
             blobs=self.blobs,
             logs=self.logs,
+            calls=self.calls,
             clock=self.clock,
         )
 
@@ -60,6 +65,7 @@ class Attic:
             knowledge=mortal(self.knowledge, fuse),
             blobs=mortal(self.blobs, fuse),
             logs=mortal(self.logs, fuse),
+            calls=self.calls,
             clock=self.clock,
         )
 
@@ -77,13 +83,11 @@ class Attic:
         index_name: str | None = "a.txt",
         *,
         public: bool = False,
-        status: IndexState = IndexState.INDEXED,
-        error: str | None = None,
     ) -> StoredFile:
         owner = owner or await self.someone()
         async with self.work() as w:
-            file = a_file(owner, name, index_name=index_name, public=public, rag_status=status, deleted=True)
-            file.rag_error = error
+            indexed = IndexState.INDEXED
+            file = a_file(owner, name, index_name=index_name, public=public, rag_status=indexed, deleted=True)
             w.files.add(file)
             await w.flush()
             await w.jobs.add(JobKind.INDEX_DOCUMENT, {}, index_key(file.id), START)
@@ -91,6 +95,12 @@ class Attic:
         self.blobs.kept[file.disk_name] = b"text"
         self.knowledge.indexed[file.id] = file
         return file
+
+    async def begun(self, *kinds: JobKind) -> Job:
+        """The next job, which somebody is doing now."""
+        job = await self.queue.claim("w1", self.clock.now(), LEASE, kinds or tuple(JobKind))
+        assert job is not None
+        return job
 
     async def shown(self, reader: UserId, *sources: Source) -> MessageId:
         """An answer to the reader that cites these; a copy of it is still there."""
@@ -193,6 +203,7 @@ class TestWhoRefuses:
             knowledge=attic.knowledge,
             blobs=Stubborn(),
             logs=attic.logs,
+            calls=attic.calls,
             clock=attic.clock,
         )
         with pytest.raises(OSError, match="read-only"):
@@ -217,54 +228,76 @@ class Stubborn(FakeBlobs):
 
 
 class TestIndexing:
-    async def test_is_waited_for(self, attic: Attic) -> None:
+    async def test_is_called_off_and_waited_for(self, attic: Attic) -> None:
         file = await attic.file()
-        assert await self.begun(attic) is not None
+        await attic.begun()
         with pytest.raises(BeingIndexed):
             await attic.erase(file.id)
+        assert attic.calls.made == [JobsCancelled()]
         assert attic.blobs.kept == {}
         attic.clock.pass_(LEASE + timedelta(seconds=1))
         await attic.erase(file.id)
         assert attic.empty
 
-    @pytest.mark.parametrize(
-        ("status", "error"),
-        [
-            (IndexState.PENDING, None),
-            (IndexState.FAILED, "RAG service error: timeout"),
-            (IndexState.INDEXED, None),
-        ],
-    )
-    async def test_may_be_done_late_by_somebody_who_never_answered(
-        self, attic: Attic, status: IndexState, error: str | None
+    async def test_that_has_stopped_is_waited_for_no_longer(self, attic: Attic) -> None:
+        """The job that erases it had given whoever deletes it a minute; now it is due."""
+        file = await attic.file()
+        async with attic.work() as w:
+            later = attic.clock.now() + HEAD_START
+            await w.jobs.add(JobKind.ERASE_FILE, {"file_id": file.id}, erase_key(file.id), later)
+            await w.commit()
+        indexing = await attic.begun()
+        with pytest.raises(BeingIndexed):
+            await attic.erase(file.id)
+        await attic.queue.let_go(indexing.id, indexing.holder)
+        attic.clock.pass_(SOON)
+        job = await attic.begun(JobKind.ERASE_FILE)
+        await attic.erase(FileId(job.number("file_id")))
+        assert attic.empty
+
+    @pytest.mark.parametrize("trouble", ["cancelled", "lost", "failed"])
+    async def test_may_be_done_late_by_somebody_who_was_asked_and_never_heard_of_again(
+        self, attic: Attic, trouble: str
     ) -> None:
         attic.knowledge.own = False
-        file = await attic.file(status=status, error=error)
-        if status is IndexState.INDEXED:  # it was just being indexed once more
-            await self.begun(attic)
+        file = await attic.file()
+        job = await attic.begun()
+        if trouble == "failed":
+            await attic.queue.fail(job.id, job.holder, "KnowledgeTimeout", attic.clock.now() + LATE)
+        elif trouble == "cancelled":
             with pytest.raises(BeingIndexed):
                 await attic.erase(file.id)
-            attic.clock.pass_(LEASE + timedelta(seconds=1))
+        attic.clock.pass_(LEASE + timedelta(seconds=1))
+        if trouble == "lost":
+            again = await attic.begun()
+            await attic.queue.finish(again.id, again.holder)
         await attic.erase(file.id)
         assert set(attic.database.tables.files) == {file.id}  # a tombstone
         attic.knowledge.indexed[file.id] = file
 
         assert await attic.queue.claim("w1", attic.clock.now(), LEASE) is None
         attic.clock.pass_(LATE)
-        job = await attic.queue.claim("w1", attic.clock.now(), LEASE)
-        assert job is not None
-        assert (job.kind, job.payload) == (JobKind.ERASE_FILE, {"file_id": file.id})
+        due = await attic.begun(JobKind.ERASE_FILE)
+        assert due.payload == {"file_id": file.id}
         await attic.erase(file.id)
         assert attic.empty
 
-    async def test_is_not_expected_from_who_has_refused(self, attic: Attic) -> None:
+    async def test_is_not_expected_where_it_was_never_begun_or_has_ended(self, attic: Attic) -> None:
         attic.knowledge.own = False
-        file = await attic.file(status=IndexState.FAILED, error="RAG indexing failed: 500")
-        await attic.erase(file.id)
+        untouched = await attic.file()
+        await attic.erase(untouched.id)
+        ended = await attic.file(untouched.user_id, index_name="b.txt")
+        job = await attic.begun(JobKind.INDEX_DOCUMENT)
+        await attic.queue.finish(job.id, job.holder)
+        await attic.erase(ended.id)
         assert attic.empty
 
-    async def begun(self, attic: Attic) -> Job | None:
-        return await attic.queue.claim("w1", attic.clock.now(), LEASE)
+    async def test_our_own_index_takes_nothing_in_late(self, attic: Attic) -> None:
+        file = await attic.file()
+        await attic.begun()
+        attic.clock.pass_(LEASE + timedelta(seconds=1))
+        await attic.erase(file.id)
+        assert attic.empty
 
 
 class TestReaders:

@@ -1,5 +1,6 @@
 import pytest
 
+from application.ports.blobs import BlobUnreadable
 from domain.document import FileId, FileNotFound
 from tests.builders import a_file
 from tests.fakes.blobs import PIECE
@@ -47,6 +48,13 @@ async def test_bytes_that_are_gone_are_missed_before_the_answer_begins(desk: Des
     record = await desk.fetch_file(account(ANN), (await desk.upload()).file.id)
     desk.blobs.kept.clear()
     with pytest.raises(FileNotFound):
+        await desk.fetch_file.content(record, 0, record.size)
+
+
+async def test_a_store_that_is_away_is_told_before_the_answer_begins(desk: Desk) -> None:
+    record = await desk.fetch_file(account(ANN), (await desk.upload()).file.id)
+    desk.blobs.away = True
+    with pytest.raises(BlobUnreadable, match="File cannot be read right now"):
         await desk.fetch_file.content(record, 0, record.size)
 
 

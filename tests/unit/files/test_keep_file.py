@@ -8,9 +8,9 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from application.files.keep_file import WRITERS, KeepFile
+from application.files.keep_file import WRITERS
 from application.ports.persistence import Work, WorkFactory
-from tests.unit.files.desk import ANN, MUCH, TEXT, Desk
+from tests.unit.files.desk import ANN, TEXT, Desk
 
 
 @dataclass(eq=False)
@@ -38,7 +38,7 @@ class WatchedWork(WorkFactory):
 async def test_of_a_crowd_that_uploads_only_a_few_wait_for_the_database_at_a_time(tmp_path: Path) -> None:
     desk = await Desk(tmp_path).opened()
     watched = WatchedWork(desk.work)
-    keep_file = KeepFile(work=watched, blobs=desk.blobs, clock=desk.clock, quota=MUCH)
+    keep_file = replace(desk.keep_file, work=watched)
     upload_file = replace(desk.upload_file, keep_file=keep_file)
     files = [await desk.incoming(f"{n}.txt", TEXT) for n in range(10)]
 

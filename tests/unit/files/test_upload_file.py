@@ -8,9 +8,11 @@ from typing_extensions import override
 from application.files.keep_file import NAME_TRIES
 from application.files.scan import Scan
 from application.ports.blobs import BlobStoreUnavailable
+from application.ports.calls import FilesChanged
 from application.ports.scanner import FileInfected, Scanner
 from domain.conversation import SessionNotFound, Speaker
 from domain.document import (
+    MB,
     BadFile,
     FileKind,
     FileTooLarge,
@@ -83,6 +85,12 @@ class TestOtherKinds:
         assert (file.kind, file.mime, file.index_name, file.rag_status) == (kind, mime, None, None)
         assert desk.tables.jobs == {}
         assert desk.wakeup.rings == 0
+
+    async def test_are_news_for_who_watches(self, desk: Desk) -> None:
+        await desk.upload("a.png", PNG)
+        assert desk.calls.made == [FilesChanged(ANN)]
+        desk.calls.down = True
+        await desk.upload("b.png", PNG)
 
 
 class TestNames:
@@ -170,6 +178,31 @@ class TestRefusals:
         with pytest.raises(StorageUnavailable):
             await desk.upload()
         assert list(desk.blobs.kept.values()) == [TEXT]
+
+
+class TestStillComing:
+    """What is refused in the end is refused as soon as it is known."""
+
+    @pytest.mark.parametrize(
+        ("name", "refusal", "msg"),
+        [
+            ("..", Invalid, "Invalid filename"),
+            ("a.exe", FileTypeNotAllowed, "File type '.exe' not allowed"),
+        ],
+    )
+    def test_for_its_name(self, desk: Desk, name: str, refusal: type[DomainError], msg: str) -> None:
+        with pytest.raises(refusal, match=msg):
+            desk.upload_file.welcome(name)
+
+    @pytest.mark.parametrize(
+        ("name", "kind"), [("a.png", "image"), ("A.PDF", "document"), ("a.mp3", "audio")]
+    )
+    def test_for_its_size(self, desk: Desk, name: str, kind: str) -> None:
+        growing = desk.upload_file.welcome(name)
+        growing(0)
+        growing(MB)
+        with pytest.raises(FileTooLarge, match=f"Maximum size for {kind} files is 1 MB"):
+            growing(MB + 1)
 
 
 class Suspicious(Scanner):

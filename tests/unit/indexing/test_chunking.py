@@ -121,6 +121,14 @@ def test_scripts_without_blanks_are_cut_too() -> None:
     assert all(piece.text.endswith("。") and len(piece.text) <= MOST * 1.2 for piece in found)
 
 
+def test_long_words_count_as_several() -> None:
+    """A model reads so many letters, however few blanks there are between them."""
+    long = "Kraftfahrzeughaftpflichtversicherung "
+    assert count_words(long) == 3
+    found = pieces([Page(None, f"{long * 4}gilt. " * 50)])
+    assert all(len(piece.text) < MOST * 14 for piece in found)
+
+
 def test_a_sentence_without_end_is_cut_into_equal_parts() -> None:
     found = pieces([Page(None, "word " * 1000)])
 

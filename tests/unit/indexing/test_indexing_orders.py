@@ -7,7 +7,7 @@ import pytest
 
 from application.indexing.cancel_indexing import CANCELLED, CancelIndexing
 from application.indexing.reindex_document import REINDEX, NotADocument, ReindexDocument
-from application.ports.calls import FilesChanged
+from application.ports.calls import FilesChanged, JobsCancelled
 from application.ports.persistence import Account
 from domain.document import FileId, FileKind, FileNotFound, IndexState, StoredFile
 from domain.errors import RateLimited
@@ -141,6 +141,7 @@ class TestCancelling:
         await office.reindex(ann, file.id)
         job = await office.claim()
         assert await office.cancel(ann, file.id)
+        assert JobsCancelled() in office.calls.made  # and hears of it
         assert not await office.queue.renew(job.id, job.holder, office.clock.now() + LEASE)
 
     async def test_what_was_indexed_before_stays(self, office: Office) -> None:

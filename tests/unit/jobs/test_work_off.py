@@ -217,6 +217,33 @@ class TestLease:
         assert await doing
         assert (shop.row.state, shop.row.lease_until) == (JobState.CANCELLED, None)
 
+    async def test_is_looked_at_when_doubt_is_cast(self, shop: Shop) -> None:
+        """Long before it is renewed; who still holds his goes on."""
+        free = asyncio.Event()
+
+        async def last(job: Job) -> None:
+            await free.wait()
+
+        shop.do = last
+        worker = shop.worker(renew_s=3600)
+        for n in range(2):
+            await shop.add(n=n)
+        doing = [asyncio.create_task(worker.one()) for _ in range(2)]
+        await until(lambda: len(shop.done) == 2)
+        cancelled, other = shop.database.tables.jobs
+        async with FakeWorkFactory(shop.database)() as w:
+            await w.jobs.cancel(repr({"n": 0}), shop.clock.now())
+            await w.commit()
+        shop.clock.pass_(timedelta(seconds=20))
+        worker.doubt.cast()
+        await until(lambda: any(task.done() for task in doing))
+        rows = shop.database.tables.jobs
+        assert (rows[cancelled].state, rows[cancelled].lease_until) == (JobState.CANCELLED, None)
+        await until(lambda: shop.database.tables.jobs[other].lease_until == shop.clock.now() + LEASE)
+        free.set()
+        await asyncio.gather(*doing)
+        assert shop.database.tables.jobs[other].state is JobState.DONE
+
     async def test_survives_an_outage_between_two_renewals(self, shop: Shop) -> None:
         free = asyncio.Event()
 

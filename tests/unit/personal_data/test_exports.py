@@ -16,6 +16,7 @@ from application.personal_data.expire_export import ExpireExport
 from application.personal_data.export_account import ExportAccount
 from application.personal_data.fetch_export import FetchExport
 from application.ports.archives import ArchiveFailed
+from application.ports.blobs import BlobUnreadable
 from application.ports.personal_data import RecordKind
 from domain.errors import RateLimited, StorageUnavailable
 from domain.export import KEPT, Export, ExportId, ExportNotFound
@@ -308,6 +309,15 @@ class TestFetching:
         bureau.clock.pass_(KEPT)
         with pytest.raises(ExportNotFound):
             await bureau.fetch.offered(ann.id, id)
+
+    async def test_from_a_store_that_is_away_is_told_and_gives_it_back(
+        self, bureau: Bureau, ann: User
+    ) -> None:
+        id = await bureau.ready(ann)
+        bureau.blobs.away = True
+        with pytest.raises(BlobUnreadable, match="File cannot be read right now"):
+            await bureau.fetch(ann.id, id)
+        assert bureau.export(id).fetched_at is None
 
     async def test_of_lost_bytes_makes_room(self, bureau: Bureau, ann: User) -> None:
         id = await bureau.ready(ann)

@@ -60,6 +60,7 @@ class Study:
             knowledge=knowledge,
             blobs=self.blobs,
             logs=FakeReplyLogs(),
+            calls=FakeCalls(),
             clock=self.clock,
         )
         return PersonalFiles(work=self.work, blobs=self.blobs, erase_file=erase_file)

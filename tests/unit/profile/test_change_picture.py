@@ -75,6 +75,15 @@ def studio(tmp_path: Path) -> Studio:
     return Studio(tmp_path)
 
 
+def test_what_is_refused_in_the_end_is_refused_while_it_comes(studio: Studio) -> None:
+    with pytest.raises(FileTypeNotAllowed):
+        studio.change.welcome("me.gif")
+    growing = studio.change.welcome("me.PNG")
+    growing(MB)
+    with pytest.raises(FileTooLarge):
+        growing(MB + 1)
+
+
 async def test_the_new_one_is_shown_and_the_former_one_goes(studio: Studio) -> None:
     ann = await studio.someone()
     first = await studio.change(ann, studio.sent())

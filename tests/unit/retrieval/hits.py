@@ -1,6 +1,6 @@
 """Passages as the index would find them: each line knows how near it is to the question."""
 
-from application.retrieval.evidence import lines
+from application.retrieval.lines import lines
 from domain.document import Hit
 from domain.words import search_words, words
 

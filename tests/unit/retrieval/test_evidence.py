@@ -1,7 +1,8 @@
 import pytest
 
-from application.retrieval.evidence import alike, evidence, lines
+from application.retrieval.evidence import alike, evidence
 from application.retrieval.gate import answering
+from application.retrieval.lines import lines
 from domain.document import Hit
 from tests.unit.retrieval.hits import GRADES, NETWORK, TRENCH, hit
 
@@ -66,6 +67,23 @@ def test_in_a_script_without_blanks_half_of_the_pairs_are_enough() -> None:
 
     assert found.line.text.startswith("移栽树苗")
     assert evidence("苹果树什么时候开花？", [unknown]) == []
+
+
+def test_across_scripts_only_a_near_line_answers() -> None:
+    text = "世界上最大的种子是海椰子，一粒可重18公斤。"
+    question = "How heavy is the largest seed of the Seychelles?"  # a name that is written otherwise there
+
+    assert evidence(question, [hit(question, text, near=0.6)])
+    assert not evidence(question, [hit(question, text, near=0.5)])
+    assert not evidence(question, [Hit(filename="a.txt", page=None, text=text, score=None)])
+
+
+def test_the_name_of_the_file_tells_what_it_is_about() -> None:
+    question = "How far did a Roman courier go in a day?"
+    text = "A courier usually made 75 kilometres a day."
+
+    assert evidence(question, [hit(question, text, "roman-roads.txt", near=0.6)])
+    assert not evidence(question, [hit(question, text, "persia.txt", near=0.6)])
 
 
 def test_a_line_that_leans_on_the_one_before_is_quoted_with_it() -> None:

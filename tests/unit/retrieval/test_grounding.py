@@ -118,6 +118,18 @@ async def test_a_number_within_a_chinese_sentence_must_be_in_the_line() -> None:
     assert await answer(line, question, line) == f"{line} (notes.pdf, page 1)"
 
 
+async def test_a_line_in_another_script_is_quoted_since_a_translation_cannot_be_held_against_it() -> None:
+    question, line = (
+        "How heavy is the largest seed in the world?",
+        "世界上最大的种子是海椰子，一粒可重18公斤。",
+    )
+    talk = Talk("The largest seed in the world weighs 18 kilograms.")
+
+    said = await released(talk, question, [hit(question, line, near=0.6)])
+
+    assert said == [f"“{line}” (notes.pdf, page 1)"]
+
+
 @pytest.mark.parametrize("question", ["Who teaches the course?", "How heavy is the Challenger Deep?"])
 async def test_where_the_documents_hold_no_answer_the_model_is_not_even_asked(question: str) -> None:
     talk = Talk("Professor Miller teaches the course.")

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import pytest
 
 from application.ports.knowledge import Erased
-from application.retrieval.gate import answering
 from application.retrieval.own_index import PORTION, READING, OwnIndex
 from domain.document import BadFile, FileId, FileKind, StoredFile
 from domain.user import UserId
@@ -59,7 +58,7 @@ async def _once(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-async def test_a_passage_is_found_with_page_cosine_and_the_nearness_of_its_lines() -> None:
+async def test_a_passage_is_found_with_page_and_cosine() -> None:
     world = World()
     file = await world.indexed("notes.pdf", NETWORK, GRADES, TRENCH)
 
@@ -69,9 +68,7 @@ async def test_a_passage_is_found_with_page_cosine_and_the_nearness_of_its_lines
     assert hits[0].text == GRADES
     assert hits[0].similarity is not None
     assert hits[0].score == round(hits[0].similarity, 4)
-    assert len(hits[0].nearness) == 4
-    assert max(hits[0].nearness) == hits[0].nearness[0]
-    assert answering("How much does the written test count for the grade?", hits) == [hits[0]]
+    assert hits[0].nearness == ()  # lines are compared where they are judged
 
 
 async def test_where_to_look_does_not_disturb_the_search() -> None:
@@ -79,6 +76,14 @@ async def test_where_to_look_does_not_disturb_the_search() -> None:
     await world.indexed("notes.pdf", "The document file is a pdf and a document.", GRADES)
 
     assert (await world.found("According to the document, what does the written test count?"))[0][1] == 2
+
+
+async def test_a_passage_is_known_by_its_files_name() -> None:
+    world = World()
+    await world.indexed("other.txt", "It needs light, they say.")
+    await world.indexed("photosynthesis-notes.txt", "It needs light.")
+
+    assert (await world.found("What are the needs of photosynthesis?"))[0][0] == "photosynthesis-notes.txt"
 
 
 async def test_only_the_reader_and_everybody_find_it() -> None:

@@ -41,10 +41,38 @@ def test_any_question_is_understood(question: str) -> None:
         ("In which year was it?", Wanted.TIME),
         ("Explain what happens when water is heated", Wanted.ANYTHING),
         ("Why is the sea salty?", Wanted.ANYTHING),
+        ("How many pairs did the students recall who had slept?", Wanted.NUMBER),
+        ("Who was there when the bell rang?", Wanted.PERSON),
     ],
 )
 def test_what_is_wanted(question: str, wanted: Wanted) -> None:
     assert understood(question).wanted is wanted
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "other"),
+    [
+        ("How deep is the lake?", "It is 594 metres deep.", "The stream is deep."),
+        ("How far is it?", "It is 2 km away.", "It moves 2 cm a year."),
+        ("How far does it go in a day?", "It makes 75 kilometres a day.", "It makes 75 stops a day."),
+        ("How long is it?", "It takes 3 h.", "It goes with the wind."),
+        ("How heavy is it?", "It has 18 kg.", "It has 18 legs."),
+        ("How high is the fee?", "It is 3,000 yuan.", "It is 3,000."),
+    ],
+)
+def test_a_measure_is_a_word_of_its_own(question: str, answer: str, other: str) -> None:
+    measure = understood(question).measure
+
+    assert measure is not None
+    assert measure.search(answer)
+    assert not measure.search(other)
+
+
+@pytest.mark.parametrize(
+    "question", ["Who taxed it at the height of the damage?", "How far ahead is it?", "What is it?"]
+)
+def test_not_every_question_asks_for_a_measure(question: str) -> None:
+    assert understood(question).measure is None
 
 
 def test_names_acronyms_and_words_with_digits() -> None:

@@ -116,7 +116,7 @@ async def test_without_vectors_words_decide(library: Library) -> None:
     search = Search(library.passages, library.embedder)
     (hit,) = await search("How do leaves make sugar?", ANN, 5)
 
-    assert (hit.filename, hit.score, hit.similarity, hit.nearness) == ("a.txt", None, None, ())
+    assert (hit.filename, hit.score, hit.similarity) == ("a.txt", None, None)
 
 
 async def test_a_question_in_a_language_that_the_model_does_not_know_is_searched_by_words(
@@ -129,7 +129,7 @@ async def test_a_question_in_a_language_that_the_model_does_not_know_is_searched
 
     (hit,) = await Search(library.passages, library.embedder)("光合作用是什么？", ANN, 5)
 
-    assert (hit.filename, hit.score, hit.similarity, hit.nearness) == ("a.txt", None, None, ())
+    assert (hit.filename, hit.score, hit.similarity) == ("a.txt", None, None)
     assert library.embedder.texts == before
 
 
@@ -139,17 +139,6 @@ async def test_by_words_alone_what_is_at_hand_still_comes_first(library: Library
     library.embedder.latin_only = True
 
     assert await library.found("光合作用是什么？", HERE) == ["here.txt", "elsewhere.txt"]
-
-
-async def test_lines_in_a_language_that_the_model_does_not_know_are_far_from_any_question(
-    library: Library,
-) -> None:
-    await library.add("a.txt", f"{SUGAR} 植物制造糖。")
-    library.embedder.latin_only = True
-
-    (hit,) = await Search(library.passages, library.embedder)(SUGAR, ANN, 5)
-
-    assert list(hit.nearness) == [pytest.approx(0.7, abs=0.31), 0.0]
 
 
 async def test_no_judge_needs_to_know_the_model(library: Library) -> None:
@@ -164,4 +153,3 @@ async def test_no_judge_needs_to_know_the_model(library: Library) -> None:
     assert half.similarity is not None
     assert half.similarity < 0
     assert half.score == 0
-    assert max(same.nearness) == pytest.approx(1)

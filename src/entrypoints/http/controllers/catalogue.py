@@ -1,5 +1,6 @@
 """Which avatars there are, what they look like, and what they can speak with."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,9 +16,9 @@ from application.avatars.delete_avatar import DeleteAvatar
 from application.ports.avatar_catalogue import AvatarCatalogue
 from application.ports.voices import Voices
 from domain.avatar import avatar_name
-from domain.catalogue import DESCRIPTION_MAX, REFERENCE_MAX, Look
+from domain.catalogue import DESCRIPTION_MAX, REFERENCE_MAX, Look, Part
 from domain.errors import MissingField
-from entrypoints.http.bodies import UNSENT_WORDS, Form, form_boolean, form_of
+from entrypoints.http.bodies import UNSENT_WORDS, Form, any_name, form_boolean, form_of
 from entrypoints.http.documentation import FILE, at_most, errors, file_body, flag, form_body, operation
 from entrypoints.http.policy import TUTOR, USER
 
@@ -139,7 +140,8 @@ class CatalogueController(Controller):
     ) -> Created:
         """Have an avatar made of a clip of a face, and maybe of a voice. It takes minutes; the list may know
         of it a little later."""
-        async with form_of(request, files=True, growing=add_avatar.check_size) as form:
+        parts = {part.value: any_name(partial(add_avatar.require_size, part)) for part in Part}
+        async with form_of(request, parts) as form:
             wish = _wish(form)
             added = await add_avatar(caller.account, wish)
         return Created("success", added.message, added.image, wish.name or "")

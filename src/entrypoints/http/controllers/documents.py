@@ -9,8 +9,8 @@ from litestar.datastructures import State
 
 from application.accounts.authenticate import Caller
 from application.files.check_incoming import Incoming
+from application.files.list_files import ListFiles
 from application.files.upload_file import UploadFile
-from application.ports.persistence import Reading
 from domain.document import IndexState
 from domain.errors import MissingField
 from entrypoints.http.bodies import form_of, paging
@@ -75,7 +75,7 @@ class DocumentsController(Controller):
         upload_file: FromDishka[UploadFile],
     ) -> UploadedItem:
         """Bring a file into a chat session (a new one without `session_id`); documents are indexed."""
-        async with form_of(request, files=True) as form:
+        async with form_of(request, {"file": upload_file.welcome}) as form:
             part = form.files.get("file")
             if part is None and "file" in form.fields:
                 raise MissingField("No file selected for uploading")
@@ -102,11 +102,14 @@ class DocumentsController(Controller):
         responses=errors(token=True),
     )
     async def user_files(
-        self, request: Request[Any, Any, State], caller: FromDishka[Caller], reading: FromDishka[Reading]
+        self,
+        request: Request[Any, Any, State],
+        caller: FromDishka[Caller],
+        list_files: FromDishka[ListFiles],
     ) -> FileList:
         """The caller's files, newest first."""
         page, limit = paging(request, FILES_CAP, FILES_CAP)
-        listed = await reading.files(caller.account.id, limit, (page - 1) * limit)
+        listed = await list_files(caller.account.id, limit, (page - 1) * limit)
         items = [
             FileItem(
                 id=line.message_id,

@@ -23,7 +23,7 @@ from entrypoints.http.controllers.files import DeletedFile, deleted_file
 from entrypoints.http.documentation import FILE, TEXT, errors, file_body, operation, parameter, words
 from entrypoints.http.policy import USER, Policy, denying
 
-UPLOADS = "/api/upload/"
+UPLOADS = "/api/upload"
 ONLY = "Permission denied: Only tutors can access"
 
 
@@ -72,7 +72,7 @@ class KnowledgeController(Controller):
         add_knowledge: FromDishka[AddKnowledge],
     ) -> AddedKnowledge:
         """Add a document to the caller's own knowledge; a tutor adds it to the public base."""
-        async with form_of(request, files=True) as form:
+        async with form_of(request, {"file": add_knowledge.welcome}) as form:
             part = form.files.get("file")
             incoming = Incoming(part.name, part.path, part.size) if part else None
             return _added(await add_knowledge(caller.account, incoming))
@@ -98,8 +98,17 @@ class KnowledgeController(Controller):
         delete_upload: FromDishka[DeleteUpload],
     ) -> DeletedFile:
         """Delete a file by its name: one of the caller's, or (tutors) one of the public base."""
-        scope = query(request, "scope")
-        return deleted_file(await delete_upload(caller.account, _names(request, scope), _scope(scope)))
+        return await _deleted(request, caller, delete_upload)
+
+    @delete(["/upload", "/upload/users"], status_code=200, opt=USER, include_in_schema=False)
+    async def delete_upload_of_a_routes_name(
+        self,
+        request: Request[Any, Any, State],
+        caller: FromDishka[Caller],
+        delete_upload: FromDishka[DeleteUpload],
+    ) -> DeletedFile:
+        """The same for names that are routes for other methods."""
+        return await _deleted(request, caller, delete_upload)
 
     @get(
         "/upload/users",
@@ -120,6 +129,13 @@ class KnowledgeController(Controller):
     async def public_files(self, list_public_files: FromDishka[ListPublicFiles]) -> FileNames:
         """The names of the documents in the public base, in order."""
         return FileNames(await list_public_files())
+
+
+async def _deleted(
+    request: Request[Any, Any, State], caller: Caller, delete_upload: DeleteUpload
+) -> DeletedFile:
+    scope = query(request, "scope")
+    return deleted_file(await delete_upload(caller.account, _names(request, scope), _scope(scope)))
 
 
 def _added(file: StoredFile) -> AddedKnowledge:
@@ -145,7 +161,7 @@ def _scope(asked: str | None) -> Scope | None:
 def _names(request: Request[Any, Any, State], scope: str | None) -> Sequence[str]:
     """What stands in the path, decoded once, by the server. Some clients do not encode `?`: there the name
     may go on in the query."""
-    name = request.scope["path"].removeprefix(UPLOADS)
+    name = request.scope["path"].removeprefix(UPLOADS).removeprefix("/")
     rest = unquote(request.scope["query_string"].decode("latin-1"))
     meant = [f"{name}?{rest}", name] if rest and scope is None else [name]
     return [nfc(each, NAME_MAX) for each in meant]

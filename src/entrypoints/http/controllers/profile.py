@@ -114,7 +114,7 @@ class ProfileController(Controller):
         change_picture: FromDishka[ChangePicture],
     ) -> NewPicture:
         """Another picture: PNG or JPEG, kept without its metadata and at most 1024 pixels wide and high."""
-        async with form_of(request, files=True) as form:
+        async with form_of(request, {"avatar": change_picture.welcome}) as form:
             part = form.files.get("avatar")
             incoming = IncomingPicture(part.name, part.path, part.size) if part else None
             return NewPicture(

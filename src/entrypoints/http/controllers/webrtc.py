@@ -24,7 +24,7 @@ from domain.avatar import Lease, RtcSession, rtc_session
 from domain.document import MB, FileTooLarge
 from domain.errors import Invalid, InvalidField, MissingField
 from domain.text import require_storable
-from entrypoints.http.bodies import form_of, json_object
+from entrypoints.http.bodies import any_name, form_of, json_object
 from entrypoints.http.documentation import FILE, SOME_TEXT, errors, file_body, json_body, operation
 from entrypoints.http.policy import TUTOR, USER
 
@@ -168,7 +168,7 @@ class WebRtcController(Controller):
         pass_on: FromDishka[PassOn],
     ) -> Response[bytes]:
         """Have the avatar speak with the voice of a recording."""
-        async with form_of(request, files=True, growing=_check_size) as form:
+        async with form_of(request, {"file": any_name(_require_size)}) as form:
             rtc = _rtc({"sessionid": form.get("sessionid")})
             file = form.files.get("file")
             if file is None or not file.size:
@@ -310,6 +310,6 @@ def _audio_type(fields: Mapping[str, Any]) -> str | int:
     raise InvalidField("Invalid value for 'audiotype'")
 
 
-def _check_size(_: str, size: int) -> None:
+def _require_size(size: int) -> None:
     if size > SOUND_MAX_MB * MB:
         raise FileTooLarge(f"File too large. Maximum size for audio files is {SOUND_MAX_MB} MB")
