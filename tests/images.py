@@ -38,6 +38,20 @@ def a_bomb(width: int = 60_000, height: int = 60_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
+def behind(junk: bytes, jpeg: bytes) -> bytes:
+    """The JPEG with something between its first segment and the others."""
+    at = 4 + int.from_bytes(jpeg[4:6])
+    return jpeg[:at] + junk + jpeg[at:]
+
+
+def a_jpeg_bomb(width: int = 12_000, height: int = 12_000) -> bytes:
+    """A JPEG of a few bytes that says it is enormous, if one can find where."""
+    jpeg = bytearray(behind(b"\x00", a_jpeg()))
+    at = jpeg.index(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(jpeg)
+
+
 def opened(content: bytes) -> Image.Image:
     image = Image.open(BytesIO(content))
     image.load()

@@ -18,6 +18,8 @@ class JobKind(StrEnum):
     SWEEP_ORPHANS = "sweep_orphans"
     EXPORT_ACCOUNT = "export_account"
     EXPIRE_EXPORT = "expire_export"
+    RENEW_ARCHIVES = "renew_archives"
+    EXPIRE_OLD = "expire_old"
     TITLE_SESSION = "title_session"
     SUMMARISE_SESSION = "summarise_session"
 
@@ -45,6 +47,10 @@ class Job:
         """A number from the payload."""
         return int(str(self.payload[name]))
 
+    def moment(self, name: str) -> datetime:
+        """A moment from the payload, as `isoformat` writes it."""
+        return datetime.fromisoformat(str(self.payload[name]))
+
     def words(self, name: str) -> Sequence[str]:
         """Words from the payload; none where it has none of this name."""
         words = self.payload.get(name)
@@ -63,6 +69,7 @@ UNTIL_DONE = frozenset(
         JobKind.ERASE_FILE,
         JobKind.SWEEP_FULL_TEXT,
         JobKind.EXPIRE_EXPORT,
+        JobKind.RENEW_ARCHIVES,
     }
 )  # never given up
 

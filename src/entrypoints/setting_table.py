@@ -176,10 +176,22 @@ class Settings:
     s3_secret_access_key: str | None = setting("Storage", "The secret that belongs to it.", text, secret=True)
     sweep_orphans: str = setting(
         "Storage",
-        "Uploaded files and database are compared every hour. What is on one side only, twice in a row, is "
-        "removed (`erase`) or just logged (`report`); `off` compares nothing.",
+        "Uploaded files and database are compared every hour. What has been on one side only for a day is "
+        "removed if found twice in a row (`erase`), or just logged (`report`); `off` compares nothing.",
         one_of("erase", "report", "off"),
         "erase",
+    )
+    session_keep_days: int = setting(
+        "Storage",
+        "Chat sessions that nobody has used for so many days go, with messages and files; 0 = never.",
+        whole(0, 36_500),
+        "0",
+    )
+    audit_keep_days: int = setting(
+        "Storage",
+        "Lines of the action log that are older than so many days are removed; 0 = never.",
+        whole(0, 36_500),
+        "0",
     )
     job_worker: str = setting(
         "Storage",
@@ -336,15 +348,9 @@ class Settings:
     max_archive_mb: int = setting("Documents", "Largest unpacked document.", whole(1, 10_000), "200")
     scanner_url: str | None = setting(
         "Documents",
-        "A virus scanner that sees every uploaded file first: `clamd://host:port`, or `clamd:///path` of its "
-        "socket.",
+        "A virus scanner that sees every file first that is kept or made an avatar of: `clamd://host:port`, "
+        "or `clamd:///path` of its socket. What it gives no verdict on is refused.",
         scanner,
-    )
-    scanner_down: str = setting(
-        "Documents",
-        "What becomes of uploads while the scanner gives no verdict: `refuse` or `accept`.",
-        one_of("refuse", "accept"),
-        "refuse",
     )
 
     chat_message_max_chars: int = setting("Chat", "Longest message.", whole(1, 200_000), "8000")

@@ -197,7 +197,8 @@ class SqlStore(Store):
                 role = "SET LOCAL session_replication_role = replica;"
                 await connection.execute(text(f"DO $$ BEGIN {role} {deletions} END $$"))
                 return
-            guards = text("SELECT name, sql FROM sqlite_master WHERE name LIKE 'user_action_log_no_%'")
+            ours = "type = 'trigger' AND name LIKE 'user_action_log_%'"
+            guards = text(f"SELECT name, sql FROM sqlite_master WHERE {ours}")
             kept = (await connection.execute(guards)).all()
             for guard, _ in kept:
                 await connection.execute(text(f"DROP TRIGGER {guard}"))

@@ -1,7 +1,7 @@
 """What administrators look at, from the database in memory."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from typing_extensions import override
@@ -10,6 +10,7 @@ from application.ports.administration import (
     ActionFilter,
     ActionRecords,
     Administration,
+    Expired,
     KeptAction,
     PublicDocument,
     RequestLine,
@@ -90,11 +91,16 @@ class FakeActionRecords(ActionRecords):
     """A log whose lines lie open: a test may tamper with them."""
 
     kept: list[KeptAction]
+    gone: list[Expired] = field(default_factory=list)  # the last lines of what has expired
 
     @override
     async def lines(self) -> AsyncIterator[KeptAction]:
         for kept in self.kept:
             yield kept
+
+    @override
+    async def expired(self) -> Expired | None:
+        return self.gone[-1] if self.gone else None
 
 
 def kept_actions(tables: Tables) -> list[KeptAction]:

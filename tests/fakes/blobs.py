@@ -20,6 +20,7 @@ class FakeBlobs(Blobs):
     since: dict[str, datetime] = field(default_factory=dict)
     full: bool = False  # nothing more fits
     away: bool = False  # nothing can be read
+    stuck: dict[str, Exception] = field(default_factory=dict)  # what becomes of erasing them
 
     @override
     async def put(self, name: str, content: AsyncIterator[bytes]) -> None:
@@ -53,6 +54,8 @@ class FakeBlobs(Blobs):
 
     @override
     async def erase(self, name: str) -> None:
+        if failure := self.stuck.get(name):
+            raise failure
         self.kept.pop(name, None)
 
     @override

@@ -414,6 +414,18 @@ class _Sessions(Sessions):
         return max(mine, key=lambda session: (session.updated_at, session.id), default=None)
 
     @override
+    async def idle(self, before: datetime, most: int) -> Sequence[SessionId]:
+        await self.work.pause()
+        tables = self.work.tables
+        busy = {m.session_id for m in tables.messages.values() if m.state is MessageState.STREAMING}
+        idle = [s for s in tables.sessions.values() if s.updated_at < before and s.id not in busy]
+        return [s.id for s in sorted(idle, key=lambda s: (s.updated_at, s.id))][:most]
+
+    @override
+    async def is_idle(self, id: SessionId, before: datetime) -> bool:
+        return id in await self.idle(before, len(self.work.tables.sessions))
+
+    @override
     async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
         await self.work.pause()
         if session := self.work.tables.sessions.get(id):
@@ -673,6 +685,15 @@ class _Log(ActionLog):
         )
         self.work.tables.log.append(line)
 
+    @override
+    async def expire(self, before: datetime, most: int) -> int:
+        await self.work.pause()
+        lines = self.work.tables.log
+        young = next((n for n, line in enumerate(lines) if line.at >= before), len(lines) - 1)
+        gone = max(0, min(young, most))
+        del lines[:gone]
+        return gone
+
 
 @dataclass(frozen=True, slots=True)
 class _TutorRequests(TutorRequests):
@@ -869,6 +890,14 @@ class FakeJobQueue(JobQueue):
                 row.progress = None
         await self.let_go(job, holder)
 
+    @override
+    async def forget_settled(self, before: datetime, most: int) -> int:
+        async with self.database.turn() as tables:
+            old = [row.id for row in tables.jobs.values() if _is_settled(row, before)][:most]
+            for id in old:
+                del tables.jobs[id]
+        return len(old)
+
     @asynccontextmanager
     async def _ours(self, job: JobId, holder: str) -> AsyncIterator[JobRow | None]:
         async with self.database.turn() as tables:
@@ -882,6 +911,11 @@ def _held(tables: Tables, job: JobId, holder: str) -> JobRow | None:
 
 def _is_being_done(row: JobRow, now: datetime) -> bool:
     return row.state is JobState.RUNNING and row.lease_until is not None and row.lease_until >= now
+
+
+def _is_settled(row: JobRow, before: datetime) -> bool:
+    held = row.lease_until is not None and row.lease_until >= before
+    return not row.unfinished and row.run_at < before and not held
 
 
 def _is_due(row: JobRow, now: datetime) -> bool:

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,20 @@ async def test_the_command_line_writes_into_the_same_chain(tmp_path: Path) -> No
         ("system", "create", {"role": "admin"}),
         ("system", "create", {"role": "tutor"}),
     ]
+
+
+async def test_it_tells_what_has_expired(url: str, tmp_path: Path) -> None:
+    await asyncio.to_thread(migrate.upgrade, url)
+    async with sql_store(url) as store:
+        for n in range(1, 4):
+            async with store.work() as w:
+                await w.log.record(System(), "login", Target(UserId(n), "x@school.org"), START)
+                await w.commit()
+        async with store.work() as w:
+            assert await w.log.expire(START + timedelta(days=1), 9) == 2
+            await w.commit()
+
+    code, told, complained = await verified(setting(url), tmp_path, "--head", "a" * 64)
+    assert code == 1
+    assert told.splitlines()[1] == "The lines up to number 2 (2025-11-18 10:30:45 UTC) have expired."
+    assert complained.strip().endswith("the log was written anew, or it has expired.")

@@ -54,6 +54,7 @@ from tests.servers.rag_service import RagServiceServer
 from tests.servers.script import Script
 
 CHAT, KNOWLEDGE, PUBLIC = CANARIES = ("quetzalcoatl", "hatzegopteryx", "arambourgiania")
+NAMED = "pteranodon"  # in the names of all of them, which messages and notifications may keep
 ASKS = "According to the document, how wide were the wings?"
 DUE = text(
     "UPDATE job SET run_at = (SELECT min(created_at) FROM job)"
@@ -127,7 +128,7 @@ class School:
 
 
 def _name(canary: str) -> str:
-    return f"document {CANARIES.index(canary)}.txt"
+    return f"{NAMED} {CANARIES.index(canary)}.txt"
 
 
 async def opened(house: House, folder: Path) -> School:
@@ -181,8 +182,26 @@ async def test_nothing_is_left_of_what_was_deleted(
             assert canary not in await school.shown(school.ann) + await school.shown(school.ben)
 
         await until(lambda: _nothing(stores), 20)
-        assert not [canary for canary in CANARIES if canary in logs.text]
+        assert not [word for word in (*CANARIES, NAMED) if word in logs.text]
     await still_there(school)
+
+
+@pytest.mark.parametrize("house", ["postgresql", "rag service"], indirect=True)
+async def test_nor_of_what_went_with_the_session_it_was_brought_into(
+    house: House, rag: RagServiceServer, tmp_path: Path
+) -> None:
+    with logged() as logs:
+        school = await opened(house, tmp_path)
+        asked = await school.ann.ask(ASKS, school.session)
+        assert CHAT in repr(asked.sources)
+        gone = await house.client.delete(f"/api/chat/{school.session}", headers=school.ann.headers)
+        assert gone.status_code == 200
+        assert CHAT not in await school.shown(school.ann)
+        for canary in (KNOWLEDGE, PUBLIC):
+            await school.delete(canary)
+
+        await until(lambda: _nothing(Stores(house, rag)), 20)
+        assert not [canary for canary in CANARIES if canary in logs.text]
 
 
 async def _nothing(stores: Stores) -> bool:

@@ -15,6 +15,7 @@ from application.ports.administration import (
     ActionFilter,
     ActionRecords,
     Administration,
+    Expired,
     KeptAction,
     PublicDocument,
     RequestLine,
@@ -153,6 +154,13 @@ class SqlActionRecords(ActionRecords):
             if len(rows) < self.portion:
                 return
             after = rows[-1].id
+
+    @override
+    async def expired(self) -> Expired | None:
+        e = t.expired_actions.c
+        async with looking(self.engine) as db:
+            last = (await db.execute(select(t.expired_actions).order_by(e.line_id.desc()).limit(1))).first()
+        return None if last is None else Expired(*last)
 
 
 def _narrowed(wanted: UserFilter) -> list[ColumnElement[bool]]:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from typing_extensions import override
 
@@ -95,6 +95,18 @@ class SqlJobQueue(JobQueue):
         outcome = {"state": JobState.WAITING, "run_at": retry_at} if retry_at else {"state": JobState.FAILED}
         nobodys = {"lease_owner": None, "lease_until": None, "progress": None}
         await self._end(job, holder, error=error[:200], **nobodys, **outcome)
+
+    @override
+    async def forget_settled(self, before: datetime, most: int) -> int:
+        j = t.jobs.c
+        ended = j.state.in_([JobState.DONE, JobState.FAILED, JobState.CANCELLED])
+        nobodys = or_(j.lease_until.is_(None), j.lease_until < before)  # one may be cancelled and still held
+        old = select(j.id).where(ended, j.run_at < before, nobodys).limit(most)
+        async with connected(self.sessions) as session:
+            gone = await session.execute(delete(t.jobs).where(j.id.in_(old)).returning(j.id))
+            forgotten = len(gone.all())
+            await session.commit()
+        return forgotten
 
     async def _end(self, job: JobId, holder: str, **values: object) -> None:
         if not await self._change(job, holder, **values):

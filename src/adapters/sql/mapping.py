@@ -196,6 +196,12 @@ user_action_logs = table(
     Column("hash", String(64), nullable=False),
     Index("ix_user_action_log_timestamp", "timestamp"),
 )
+expired_actions = table(  # the last line of each front that has gone; the log goes on behind the last of them
+    "user_action_log_expired",
+    Column("line_id", Id, primary_key=True, autoincrement=False),
+    Column("hash", String(64), nullable=False),
+    Column("timestamp", Moment, nullable=False),
+)
 tutor_requests = table(
     "tutor_request",
     id_column(),

@@ -13,8 +13,10 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -249,6 +251,16 @@ class SqlSessions(Sessions):
         return await self.session.scalar(found)
 
     @override
+    async def idle(self, before: datetime, most: int) -> Sequence[SessionId]:
+        idle = select(_s.id).where(_idle(before)).order_by(_s.updated_at, _s.id).limit(most)
+        return [SessionId(id) for id in await self.session.scalars(idle)]
+
+    @override
+    async def is_idle(self, id: SessionId, before: datetime) -> bool:
+        found = select(_s.id).where(_s.id == id, _idle(before))
+        return await self.session.scalar(found) is not None
+
+    @override
     async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
         await self.session.execute(_COUNT, {"which": id, "more": n, "now": now})
 
@@ -414,6 +426,12 @@ def _variants(name: str) -> re.Pattern[str]:
 def _like_variants(name: str) -> str:
     stem = name.rpartition(".")[0] or name
     return re.sub(r"([\\%_])", r"\\\1", stem) + "%"
+
+
+def _idle(before: datetime) -> ColumnElement[bool]:
+    m = t.messages.c
+    being_written = exists().where(m.session_id == _s.id, m.state == MessageState.STREAMING)
+    return and_(_s.updated_at < before, not_(being_written))
 
 
 def _among(owner: UserId | None) -> ColumnElement[bool]:
@@ -595,6 +613,20 @@ class SqlActionLog(ActionLog):
             previous = line.chained_to(previous)
             await self.session.execute(insert(t.user_action_logs).values(**asdict(line), hash=previous))
         self._lines.clear()
+
+    @override
+    async def expire(self, before: datetime, most: int) -> int:
+        a = t.user_action_logs.c
+        first_young = select(func.min(a.id)).where(a.timestamp >= before).scalar_subquery()
+        last = select(func.max(a.id)).scalar_subquery()
+        front = select(a.id).where(a.id < func.coalesce(first_young, last)).order_by(a.id).limit(most)
+        upto = await self.session.scalar(select(func.max(front.subquery().c.id)))
+        if upto is None:
+            return 0
+        line = select(a.id, a.hash, a.timestamp).where(a.id == upto)
+        await self.session.execute(insert(t.expired_actions).from_select(t.expired_actions.c.keys(), line))
+        gone = await self.session.execute(delete(t.user_action_logs).where(a.id <= upto).returning(a.id))
+        return len(gone.all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from application.ports.administration import ActionRecords, KeptAction
+from application.ports.administration import ActionRecords, Expired, KeptAction
 from domain.action_log import FIRST
 
 REMEMBERED = 256  # hashes of the last lines: so many may have been put in between and are still told apart
@@ -25,12 +25,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`head` is the hash of the last line; `cut_off`: the log once ended in a line that is not there."""
+    """`head` is the hash of the last line; `cut_off`: the log once ended in a line that is not there. What is
+    not there because it has expired is no flaw: `expired`, the last line of that, says how far it goes."""
 
     lines: int
     head: str
     findings: list[Finding]
     cut_off: bool
+    expired: Expired | None = None
 
     @property
     def sound(self) -> bool:
@@ -43,14 +45,19 @@ class _Reader:
     later one turns out to be chained to an earlier one: then what stands between the two was put in."""
 
     expected_head: str | None
+    expired: Expired | None
     findings: list[Finding] = field(default_factory=list)
     lines: int = 0
     head: str = FIRST
     last: KeptAction | None = None
     head_seen: bool = False
-    _recent: deque[tuple[str, KeptAction | None]] = field(
-        default_factory=lambda: deque([(FIRST, None)], REMEMBERED)
-    )
+    _recent: deque[tuple[str, KeptAction | None]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    def __post_init__(self) -> None:
+        if self.expired:
+            self.head = self.expired.hash
+        self.head_seen = self.expected_head in (FIRST, self.head)
+        self._recent.append((self.head, None))
 
     def read(self, kept: KeptAction) -> None:
         if kept.line.chained_to(self.head) != kept.hash:
@@ -63,7 +70,8 @@ class _Reader:
         if stood_after := self._anchor(kept):
             self._inserted(stood_after)
             return
-        gap = kept.id > (self.last.id if self.last else 0) + 1
+        before = self.last or self.expired
+        gap = kept.id > (before.id if before else 0) + 1
         flaw = Flaw.REMOVED_BEFORE if gap else Flaw.CHANGED
         self.findings.append(Finding(flaw, kept, self.last.id if self.last else None))
 
@@ -90,8 +98,16 @@ class VerifyLog:
     records: ActionRecords
 
     async def __call__(self, head: str | None = None) -> Verdict:
-        reader = _Reader(head, head_seen=head == FIRST)
+        while True:
+            expired = await self.records.expired()
+            verdict = await self._verdict(head, expired)
+            if await self.records.expired() == expired:  # else lines have gone while they were read
+                return verdict
+
+    async def _verdict(self, head: str | None, expired: Expired | None) -> Verdict:
+        reader = _Reader(head, expired)
         async for kept in self.records.lines():
             reader.read(kept)
-        cut_off = head is not None and not reader.head_seen
-        return Verdict(reader.lines, reader.head, reader.findings, cut_off)
+        emptied = expired is not None and not reader.lines  # the last line never expires
+        cut_off = emptied or (head is not None and not reader.head_seen)
+        return Verdict(reader.lines, reader.head, reader.findings, cut_off, expired)

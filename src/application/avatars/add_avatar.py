@@ -6,6 +6,7 @@ from pathlib import Path
 
 from application.ports.avatar_catalogue import Added, AvatarCatalogue, Clip, NewAvatar
 from application.ports.persistence import Account
+from application.ports.scanner import Scanner
 from domain.catalogue import (
     DESCRIPTION_MAX,
     HEAD,
@@ -54,6 +55,7 @@ class AddAvatar:
     has been looked at."""
 
     catalogue: AvatarCatalogue
+    scanner: Scanner
     max_mb: Mapping[Part, int]
 
     def require_size(self, part: Part, size: int) -> None:
@@ -100,6 +102,7 @@ class AddAvatar:
             return None
         self.require_size(part, sent.size)
         extension = extension_of(part, sent.name)
+        await self.scanner.scan(sent.path)
         require_content(await asyncio.to_thread(_head, sent.path), extension)
         return Clip(sent.path, sent.size, extension)
 

@@ -3,18 +3,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from application.chat.removing import removed
 from application.chat.sessions import held_session
 from application.chat.stop import StopReply
-from application.files.burying import bury
 from application.indexing.news import tell_of_files
 from application.ports.calls import Calls
 from application.ports.clock import Clock
-from application.ports.persistence import Work, WorkFactory
+from application.ports.persistence import WorkFactory
 from application.ports.replies import ReplyLogs, Runs
 from application.ports.wakeup import Wakeup
 from domain.conversation import MessageId, SessionId
 from domain.errors import StorageUnavailable
-from domain.job import JobKind
 from domain.user import UserId
 
 CONFIRMED_WITHIN_S, POLL_S = 2.0, 0.05
@@ -22,8 +21,7 @@ CONFIRMED_WITHIN_S, POLL_S = 2.0, 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteSession:
-    """A session goes with its messages. Its files are hidden in the same moment and erased by jobs: bytes and
-    index may be out of reach just now. Its number and its memory key are never given again."""
+    """A session goes with its messages and files, and nothing of it is being written any more."""
 
     work: WorkFactory
     stop: StopReply
@@ -38,18 +36,10 @@ class DeleteSession:
         await self.stop(user, id)
         async with self.work() as w:
             session = await held_session(w, user, id)
-            replies = await w.messages.replies_in(session.id)
-            await self._bury_files(w, session.id)
-            await w.sessions.remove(session.id)
-            await w.jobs.add(JobKind.SWEEP_FULL_TEXT, {}, f"sweep:session:{id}", self.clock.now())
+            replies = await removed(w, session, self.clock.now())
             await w.commit()
         await tell_of_files(self.calls, user)
         await self._tidy_up(id, replies)
-
-    async def _bury_files(self, w: Work, session: SessionId) -> None:
-        now = self.clock.now()
-        for file in await w.files.of_session(session):
-            await bury(w, file, now)
 
     async def _tidy_up(self, session: SessionId, replies: Sequence[MessageId]) -> None:
         """Whoever is not reached here finds out when he stores his reply, and forgets its copy himself."""

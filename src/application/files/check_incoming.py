@@ -5,9 +5,9 @@ from pathlib import Path
 
 from application.files.fair_slots import FairSlots
 from application.files.pixels import MAX_PIXELS, TOO_MANY_PIXELS, pixels
-from application.files.scan import Scan
 from application.files.sniff import HEAD, check_media
 from application.ports.extraction import Extractor
+from application.ports.scanner import Scanner
 from domain.document import (
     MB,
     BadFile,
@@ -58,9 +58,10 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckIncoming:
-    """Name, extension, size and content of a file, in this order, before anything is made of it."""
+    """Name, extension, size and content of a file, in this order, before anything is made of it. The scanner
+    sees the content before anybody else looks into it."""
 
-    scan: Scan
+    scanner: Scanner
     extractor: Extractor
     max_mb: Mapping[FileKind, int]
     _slots: FairSlots[UserId] = field(default_factory=lambda: FairSlots(AT_ONCE), init=False)
@@ -78,7 +79,7 @@ class CheckIncoming:
         if incoming.size == 0:
             raise BadFile("File is empty")
         file.require_size(incoming.size)
-        await self.scan(incoming.path)
+        await self.scanner.scan(incoming.path)
         if file.kind is FileKind.DOCUMENT:
             async with self._slots.turn(owner):
                 await self.extractor.check(incoming.path, file.extension)

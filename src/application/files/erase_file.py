@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from application.files.shown import withdrawn
 from application.indexing.queueing import index_key
 from application.jobs.news import tell_of_cancelled_jobs
-from application.personal_data.archives import renewed
+from application.personal_data.renew_archives import BeingArchived, RenewArchives
 from application.ports.blobs import Blobs
 from application.ports.calls import Calls
 from application.ports.clock import Clock
@@ -30,10 +30,6 @@ def erase_key(id: FileId) -> str:
 
 class BeingIndexed(Unavailable):
     """Somebody may still be indexing the file: forgotten now, it could be indexed a moment later."""
-
-
-class BeingArchived(Unavailable):
-    """Somebody may still be making an archive with the file in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +69,8 @@ class EraseFile:
     async def _renew_archives(self, file: StoredFile) -> None:
         if file.public or file.user_id is None or file.deleted_at is None:
             return  # nobody has it in an archive of his own
-        now = self.clock.now()
-        if not await renewed(self.work, self.blobs, file.user_id, file.deleted_at, now):
-            await tell_of_cancelled_jobs(self.calls)
-            raise BeingArchived
+        renew = RenewArchives(work=self.work, blobs=self.blobs, calls=self.calls, clock=self.clock)
+        await renew(file.user_id, file.deleted_at)
 
     async def _erase_bytes(self, file: StoredFile) -> None:
         await self.blobs.erase(file.disk_name)

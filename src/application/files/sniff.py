@@ -3,6 +3,7 @@
 from domain.document import BadFile
 
 HEAD = 32  # bytes that are enough to tell
+MISMATCH = "File content does not match its type"
 
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"crx ")  # in the same container
 
@@ -26,7 +27,7 @@ def check_media(head: bytes, extension: str) -> None:
         "mp3": _is_mp3(head),
     }
     if not fits[extension]:
-        raise BadFile("File content does not match its type")
+        raise BadFile(MISMATCH)
 
 
 MIME = {

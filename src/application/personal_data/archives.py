@@ -32,26 +32,3 @@ async def called_off(work: WorkFactory, blobs: Blobs, export: Export, now: datet
     if idle:
         await blobs.erase(export.disk_name)
     return idle
-
-
-async def renewed(work: WorkFactory, blobs: Blobs, user: UserId, since: datetime, now: datetime) -> bool:
-    """Something of the user's was deleted at `since`: archives that may have it go, and the one that he waits
-    for is made anew. False while one of them may still be being made. Those of somebody who left go with his
-    account."""
-    async with work() as w:
-        if await w.users.get(user) is None:
-            return True
-        older = [export for export in await w.exports.of(user) if export.created_at <= since]
-    for export in older:
-        if not await called_off(work, blobs, export, now):
-            return False
-        async with work() as w:
-            his = await w.users.get(user)  # held: who asks for one just now waits
-            kept = await w.exports.get(export.id)
-            if kept is None:
-                continue
-            await w.exports.remove(kept.id)
-            if his is not None and kept.fetched_at is None and kept.current(now):
-                await ordered(w, user, now)
-            await w.commit()
-    return True

@@ -58,6 +58,15 @@ class KeptAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Expired:
+    """The last line of the action log that has expired: the chain goes on from its hash."""
+
+    id: int
+    hash: str
+    timestamp: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RequestLine:
     """A tutor request and who made it."""
 
@@ -115,4 +124,8 @@ class ActionRecords(Protocol):
 
     def lines(self) -> AsyncIterator[KeptAction]:
         """Every line in the order in which it was written. Read in portions, never all at once."""
+        ...
+
+    async def expired(self) -> Expired | None:
+        """Where the log begins; None at its first line."""
         ...

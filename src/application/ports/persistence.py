@@ -98,6 +98,15 @@ class Sessions(Protocol):
         """The session the owner used last, if that was after `since`."""
         ...
 
+    async def idle(self, before: datetime, most: int) -> Sequence[SessionId]:
+        """The sessions that were last used before that moment, longest ago first; none in which a reply is
+        being written."""
+        ...
+
+    async def is_idle(self, id: SessionId, before: datetime) -> bool:
+        """Whether the session is one of those; asked of a held one it stays so."""
+        ...
+
     async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
         """`message_count` += n and `updated_at` = now, in one statement: no update is lost."""
         ...
@@ -271,6 +280,11 @@ class ActionLog(Protocol):
         unit of work commits, so that no line can be changed, removed or put in between unnoticed."""
         ...
 
+    async def expire(self, before: datetime, most: int) -> int:
+        """The oldest lines go, at most so many, up to the first that was not written before that moment; the
+        last line always stays. It is noted where the chain goes on. How many went."""
+        ...
+
 
 class TutorRequests(Protocol):
     def add(self, request: TutorRequest) -> None: ...
@@ -411,6 +425,11 @@ class JobQueue(Protocol):
 
     async def fail(self, job: JobId, holder: str, error: str, retry_at: datetime | None) -> None:
         """Due again at `retry_at`; finally failed when it is None."""
+        ...
+
+    async def forget_settled(self, before: datetime, most: int) -> int:
+        """Of the jobs that are done, failed or cancelled, and that were last due before that moment, at most
+        so many leave no trace; how many did."""
         ...
 
 

@@ -8,6 +8,7 @@ from application.ports.blobs import BlobStoreUnavailable
 from application.ports.clock import Clock
 from application.ports.persistence import Reading, WorkFactory
 from application.ports.pictures import Pictures
+from application.ports.scanner import Scanner
 from application.ports.throttle import Throttle
 from domain.document import MB, FileTooLarge, FileTypeNotAllowed
 from domain.errors import MissingField, RateLimited, StorageUnavailable
@@ -34,6 +35,7 @@ class ChangePicture:
     work: WorkFactory
     reading: Reading
     pictures: Pictures
+    scanner: Scanner
     throttle: Throttle
     clock: Clock
     max_mb: int
@@ -46,13 +48,14 @@ class ChangePicture:
 
     async def __call__(self, id: UserId, incoming: IncomingPicture | None) -> str:
         """Where the new picture is served. Raises FileTypeNotAllowed, FileTooLarge, RateLimited,
-        PicturesBusy, BadFile."""
+        FileInfected, ScannerUnavailable, PicturesBusy, BadFile."""
         if incoming is None:
             raise MissingField("No file part in the request")
         extension = _extension(incoming.name)
         self._require_size(incoming.size)
         if wait := await self.throttle.take(PICTURES, str(id)):
             raise RateLimited(retry_after=wait)
+        await self.scanner.scan(incoming.path)
         async with AsyncExitStack() as undo:
             name = await self.pictures.keep(id, incoming.path, extension)
             undo.push_async_callback(self._drop_unless_shown, id, name)

@@ -25,11 +25,10 @@ async def with_nearness(embedder: Embedder, question: str, hits: Sequence[Hit]) 
 
 
 def _telling(embedder: Embedder, question: str, hits: Sequence[Hit]) -> list[str]:
-    """Each of these takes some milliseconds, so no others are compared. Those of one length stand together:
-    a model pads the texts of a batch to the longest."""
+    """Each of these takes some milliseconds, so no others are compared."""
     asked = understood(question)
-    quotes = {line.quote for hit in hits for line in lines(hit.text) if may_answer(asked, hit, line)}
-    return sorted(filter(embedder.reads, quotes), key=lambda quote: (len(quote), quote))
+    told = (line.quote for hit in hits for line in lines(hit.text) if may_answer(asked, hit, line))
+    return list(dict.fromkeys(filter(embedder.reads, told)))
 
 
 async def _near(embedder: Embedder, question: str, texts: Sequence[str]) -> dict[str, float]:

@@ -5,7 +5,8 @@ examples:
   virtual-tutor audit verify --head 3f9c…    also finds a cut-off end: the head that was printed last time
 
 Note the head regularly, somewhere this machine cannot write to: without it nobody can tell whether the last
-lines were cut off, or the whole log was written anew.
+lines were cut off, or the whole log was written anew. Where AUDIT_KEEP_DAYS lets the oldest lines expire, it
+tells up to which one, and knows the heads before that no more.
 """
 
 import argparse
@@ -13,7 +14,6 @@ import asyncio
 import re
 
 from application.admin.verify_log import Finding, Flaw, Verdict, VerifyLog
-from domain.action_log import FIRST
 from entrypoints.cli.console import complain, say, settings_with_warnings
 from entrypoints.settings import Settings
 
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     verdict = asyncio.run(_verify(settings, arguments.head))
     say(f"{verdict.lines} line{'' if verdict.lines == 1 else 's'}, head {verdict.head}")
+    if expired := verdict.expired:
+        say(f"The lines up to number {expired.id} ({expired.timestamp:%Y-%m-%d %H:%M:%S} UTC) have expired.")
     if verdict.sound:
         say("Every line is as it was written.")
         return 0
@@ -67,9 +69,12 @@ async def _verify(settings: Settings, head: str | None) -> Verdict:
 
 def complaints(verdict: Verdict, head: str | None) -> list[str]:
     lines = [_complaint(finding) for finding in verdict.findings]
-    if verdict.cut_off:
-        lines.append(f"No line has the head {head}: the end was cut off, or the log was written anew.")
-    if verdict.lines == 0 and verdict.head == FIRST:
+    if verdict.cut_off and head:
+        or_expired = ", or it has expired" if verdict.expired else ""
+        lines.append(
+            f"No line has the head {head}: the end was cut off, or the log was written anew{or_expired}."
+        )
+    if verdict.lines == 0:
         lines.append("The log is empty.")
     return lines
 

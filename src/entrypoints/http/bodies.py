@@ -100,7 +100,8 @@ class Form:
     files: dict[str, UploadedFile] = field(default_factory=dict)
 
     def get(self, name: str) -> str | None:
-        """A number, a boolean or a word, as text; in JSON these may come as what they are."""
+        """A number, a boolean or a word, as text; in JSON these may come as what they are. Whoever asks for
+        it knows what it may be, and refuses the rest in its turn."""
         value = self.fields.get(name)
         if value is None:
             return None
@@ -108,7 +109,7 @@ class Form:
             return str(value).lower()
         if isinstance(value, float) and value.is_integer():
             value = int(value)  # 5.0 is 5 in JSON
-        return require_storable(str(value)) or None
+        return str(value) or None
 
     def text(self, name: str) -> str | None:
         return text(self.fields, name) or None

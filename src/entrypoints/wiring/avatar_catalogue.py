@@ -15,6 +15,7 @@ from application.avatars.built_in_voices import BuiltInVoices
 from application.avatars.cached_catalogue import CachedCatalogue
 from application.avatars.delete_avatar import DeleteAvatar
 from application.ports.avatar_catalogue import AvatarCatalogue
+from application.ports.scanner import Scanner
 from application.ports.voices import Voices
 from domain.catalogue import Part
 from entrypoints.settings import Settings
@@ -44,9 +45,9 @@ class AvatarCatalogueProvider(Provider):
         await catalogue.close()
 
     @provide
-    def add_avatar(self, catalogue: AvatarCatalogue, settings: Settings) -> AddAvatar:
+    def add_avatar(self, catalogue: AvatarCatalogue, scanner: Scanner, settings: Settings) -> AddAvatar:
         largest = {Part.FACE: settings.max_avatar_clip_mb, Part.VOICE: settings.max_audio_mb}
-        return AddAvatar(catalogue=catalogue, max_mb=largest)
+        return AddAvatar(catalogue=catalogue, scanner=scanner, max_mb=largest)
 
     @provide
     def voices(self, settings: Settings) -> Voices:

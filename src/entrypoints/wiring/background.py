@@ -20,6 +20,7 @@ from application.indexing.renew_index import RenewIndex
 from application.indexing.watch_files import WatchFiles
 from application.jobs.work_off import WorkOff
 from application.ports.knowledge import Knowledge
+from application.retention.plan import PlanExpiry
 from application.tasks import ended, kept_going
 from domain.errors import DomainError, StorageUnavailable
 from entrypoints.http import spool
@@ -98,6 +99,7 @@ async def chores(container: AsyncContainer, *, jobs: bool) -> AsyncIterator[None
         doing.append(kept_going("chats", chats.forever))
         if (await container.get(Settings)).sweep_orphans != "off":
             doing.append(kept_going("sweeps", _every(PLAN_EVERY_S, await container.get(PlanSweep))))
+        doing.append(kept_going("expiry", _every(PLAN_EVERY_S, await container.get(PlanExpiry))))
     async with AsyncExitStack() as stack:
         for chore in doing:
             stack.push_async_callback(ended, asyncio.create_task(chore))

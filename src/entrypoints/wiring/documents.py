@@ -19,7 +19,7 @@ from application.files.list_files import ListFiles
 from application.files.list_knowledge_users import ListKnowledgeUsers
 from application.files.list_public_files import ListPublicFiles
 from application.files.no_foreign_documents import NoForeignDocuments
-from application.files.scan import Scan
+from application.files.no_scanner import NoScanner
 from application.files.upload_file import UploadFile
 from application.ports.blobs import Blobs
 from application.ports.calls import Calls
@@ -27,6 +27,7 @@ from application.ports.clock import Clock
 from application.ports.extraction import Extractor
 from application.ports.foreign_documents import ForeignDocuments
 from application.ports.persistence import Reading, WorkFactory
+from application.ports.scanner import Scanner
 from application.ports.wakeup import Wakeup
 from domain.document import FileKind, Quota
 from entrypoints.setting_values import EMBEDDED
@@ -46,22 +47,19 @@ class DocumentsProvider(Provider):
         return RagServiceDocuments(http, settings.rag_url.rstrip("/"))
 
     @provide
-    def scan(self, settings: Settings) -> Scan:
+    def scanner(self, settings: Settings) -> Scanner:
         if settings.scanner_url is None:
-            return Scan()
-        return Scan(
-            scanner=ClamdScanner(scanner_address(settings.scanner_url)),
-            accept_when_down=settings.scanner_down == "accept",
-        )
+            return NoScanner()
+        return ClamdScanner(scanner_address(settings.scanner_url))
 
     @provide
-    def check_incoming(self, scan: Scan, extractor: Extractor, settings: Settings) -> CheckIncoming:
+    def check_incoming(self, scanner: Scanner, extractor: Extractor, settings: Settings) -> CheckIncoming:
         max_mb = {
             FileKind.DOCUMENT: settings.max_document_mb,
             FileKind.IMAGE: settings.max_image_mb,
             FileKind.AUDIO: settings.max_audio_mb,
         }
-        return CheckIncoming(scan=scan, extractor=extractor, max_mb=max_mb)
+        return CheckIncoming(scanner=scanner, extractor=extractor, max_mb=max_mb)
 
     @provide
     def keep_file(

@@ -17,6 +17,7 @@ from application.jobs.work_off import WorkOff
 from application.personal_data.erase_account import EraseAccount
 from application.personal_data.expire_export import ExpireExport
 from application.personal_data.export_account import ExportAccount
+from application.personal_data.renew_archives import RenewArchives
 from application.ports.blob_register import BlobRegister
 from application.ports.blobs import Blobs
 from application.ports.calls import Calls
@@ -26,10 +27,16 @@ from application.ports.knowledge import Knowledge
 from application.ports.mail import Mailer
 from application.ports.metrics import JobMetrics
 from application.ports.persistence import JobQueue, WorkFactory
+from application.ports.replies import ReplyLogs
 from application.ports.wakeup import Wakeup
+from application.retention.jobs import ForgetSettledJobs
+from application.retention.log import ExpireLog
+from application.retention.plan import PlanExpiry
+from application.retention.sessions import ExpireSessions
 from domain.document import FileId
 from domain.export import ExportId
 from domain.job import Job, JobKind
+from domain.user import UserId
 from entrypoints.settings import Settings
 from entrypoints.wiring.shared_state import DOCUMENTS_BELL, WaitingRedis, WorkerId
 
@@ -42,7 +49,9 @@ DOCUMENTS_OF_ONE = 2  # of one user at a time, so that others always find somebo
 
 class JobsProvider(Provider):
     scope = Scope.APP
-    plain = provide_all(CancelIndexing, Doubt, PlanSweep, ReindexDocument)
+    plain = provide_all(
+        CancelIndexing, Doubt, ForgetSettledJobs, PlanExpiry, PlanSweep, ReindexDocument, RenewArchives
+    )
 
     @provide
     def work_off(
@@ -58,6 +67,10 @@ class JobsProvider(Provider):
         erase_file: EraseFile,
         full_text: FullText,
         sweep_orphans: SweepOrphans,
+        renew_archives: RenewArchives,
+        forget_settled_jobs: ForgetSettledJobs,
+        expire_log: ExpireLog,
+        expire_sessions: ExpireSessions,
         doubt: Doubt,
     ) -> WorkOff:
         async def erase(job: Job) -> None:
@@ -81,6 +94,14 @@ class JobsProvider(Provider):
         async def sweep_blobs(job: Job) -> None:
             await sweep_orphans(set(job.words("suspects")))
 
+        async def renew(job: Job) -> None:
+            await renew_archives(UserId(job.number("user_id")), job.moment("since"))
+
+        async def expire_old(job: Job) -> None:
+            await forget_settled_jobs()
+            await expire_log()
+            await expire_sessions()
+
         return WorkOff(
             queue=queue,
             wakeup=wakeup,
@@ -92,6 +113,8 @@ class JobsProvider(Provider):
                 JobKind.SWEEP_ORPHANS: sweep_blobs,
                 JobKind.EXPORT_ACCOUNT: export,
                 JobKind.EXPIRE_EXPORT: expire,
+                JobKind.RENEW_ARCHIVES: renew,
+                JobKind.EXPIRE_OLD: expire_old,
             },
             giving_up={JobKind.EXPORT_ACCOUNT: give_up_export},
             worker=worker,
@@ -105,6 +128,23 @@ class JobsProvider(Provider):
     ) -> SweepOrphans:
         erases = settings.sweep_orphans == "erase"
         return SweepOrphans(work=work, register=register, blobs=blobs, clock=clock, erases=erases)
+
+    @provide
+    def expire_log(self, work: WorkFactory, clock: Clock, settings: Settings) -> ExpireLog:
+        return ExpireLog(work=work, clock=clock, keep=_days(settings.audit_keep_days))
+
+    @provide
+    def expire_sessions(
+        self,
+        work: WorkFactory,
+        calls: Calls,
+        logs: ReplyLogs,
+        wakeup: Wakeup,
+        clock: Clock,
+        settings: Settings,
+    ) -> ExpireSessions:
+        keep = _days(settings.session_keep_days)
+        return ExpireSessions(work=work, calls=calls, logs=logs, wakeup=wakeup, clock=clock, keep=keep)
 
     @provide
     def index_document(
@@ -164,3 +204,8 @@ class JobsProvider(Provider):
         doing = {JobKind.SEND_MAIL: send}
         mails = WorkOff(queue=queue, wakeup=bell, clock=clock, doing=doing, worker=worker, metrics=metrics)
         return MailJobs(mails)
+
+
+def _days(kept: int) -> timedelta | None:
+    """None: for ever."""
+    return timedelta(days=kept) if kept else None

@@ -43,6 +43,7 @@ from application.ports.login_sessions import LoginSessions
 from application.ports.mail import Mailer, Outbox
 from application.ports.persistence import Reading, WorkFactory
 from application.ports.pictures import Pictures
+from application.ports.scanner import Scanner
 from application.ports.throttle import Throttle
 from application.profile.change_picture import ChangePicture
 from application.profile.read_notification import ReadNotification
@@ -143,6 +144,7 @@ class UseCaseProvider(Provider):
         work: WorkFactory,
         reading: Reading,
         pictures: Pictures,
+        scanner: Scanner,
         throttle: Throttle,
         clock: Clock,
         settings: Settings,
@@ -151,6 +153,7 @@ class UseCaseProvider(Provider):
             work=work,
             reading=reading,
             pictures=pictures,
+            scanner=scanner,
             throttle=throttle,
             clock=clock,
             max_mb=settings.max_image_mb,

@@ -299,7 +299,8 @@ async def test_an_unsent_session_is_a_new_one(ann: User, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["abc", "-1", "0", "1.0", "1e3", "9223372036854775808", "9" * 400, "١", "1 2", "0x1", "true"]
+    "value",
+    ["abc", "-1", "0", "1.0", "1e3", "9223372036854775808", "9" * 400, "١", "1 2", "0x1", "true", "1\x00"],
 )
 async def test_what_is_no_session_id(ann: User, value: str) -> None:
     answer = await ann.post("/api/chat/stream", data={"message": "x", "session_id": value})

@@ -141,7 +141,7 @@ async def test_sources_are_the_first_event(ann: User, llm: LlmServiceServer, tmp
     source = (
         r'\{"n":1,"filename":"cells.txt","page":null,"score":0\.\d{1,4},"snippet":"'
         + re.escape(CELL)
-        + r'[^"]{1,153}"(,"file_id":\d+)?\}'
+        + r'[^"]{1,153}","file_id":\d+\}'
     )
     assert re.fullmatch(
         rf'id: {stream.message}-1\ndata: \{{"status":"sources","sources":\[{source}(,\{{"n":2.*)?\]\}}', first

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from tests.documents import word
-from tests.images import a_picture
+from tests.images import a_picture, chunk
 from tests.integration.house import PASSWORD, House, User, a_house
 from tests.integration.http.answers import ISO, fields_of, refusal
 from tests.integration.http.listening import listening
@@ -236,7 +236,7 @@ MB = 1024 * 1024
     ("name", "content"),
     [
         ("a.mp3", b"ID3\x03".ljust(50 * MB, b"\0")),
-        ("a.png", b"\x89PNG\r\n\x1a\n".ljust(5 * MB, b"\0")),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IDAT", bytes(5 * MB - 20))),
         ("a.docx", word("Cells.", parts={"word/media/image1.png": randbytes(19 * MB)})),
     ],
     ids=["sound", "picture", "document"],

@@ -157,6 +157,19 @@ class TestAsking:
         assert (await ann.get(first["download_url"])).status_code == 200
         assert (await ready(ann))["export_id"] > first["export_id"]
 
+    async def test_has_nothing_of_a_session_that_is_deleted_meanwhile(self, house: House) -> None:
+        ann = await house.user()
+        told = await ann.ask("Quetzalcoatl?")
+        first = (await ready(ann))["export_id"]
+        await house.client.delete(f"/api/chat/{told.session}", headers=ann.headers)
+
+        async def renewed() -> bool:
+            return bool((await ready(ann))["export_id"] > first)
+
+        await until(renewed)
+        contents = unpacked(await ann.get((await ready(ann))["download_url"]))
+        assert not [name for name, content in contents.items() if b"Quetzalcoatl" in content]
+
     async def test_while_it_is_fetched_makes_no_other(self, house: House) -> None:
         ann = await house.user()
         state = await ready(ann)

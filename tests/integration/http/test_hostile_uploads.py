@@ -25,7 +25,7 @@ from tests.documents import (
     word_of,
     zipped,
 )
-from tests.images import a_bomb, a_picture
+from tests.images import a_bomb, a_jpeg_bomb, a_picture
 from tests.integration.house import House, User, a_house
 from tests.integration.http.answers import refusal
 from tests.integration.http.raw import connected, exchange
@@ -34,6 +34,7 @@ from tests.integration.http.uploading import Cost, measured, send, spooled, trac
 MISMATCH = (400, "File content does not match its type", "bad_file")
 UNREADABLE = (400, "Document cannot be read", "bad_file")
 TOO_LONG = (400, "Document has too many pages (max 1000)", "bad_file")
+TOO_MANY_PIXELS = (400, "Image has too many pixels (max 100 megapixels)", "bad_file")
 TOO_LARGE = (413, "Request body too large", "too_large")
 BAD_FORM = (400, "Malformed form data", "bad_request")
 
@@ -114,7 +115,8 @@ EVIL: dict[str, tuple[str, Callable[[], bytes], tuple[int, str, str]]] = {
     "blank text": ("a.txt", lambda: b" \n" * 5 * MB, UNREADABLE),
     "svg as png": ("a.png", lambda: b"<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>", MISMATCH),
     "heic as sound": ("a.m4a", lambda: b"\x00\x00\x00\x18ftypheic" + bytes(100), MISMATCH),
-    "60000 x 60000": ("a.png", a_bomb, (400, "Image has too many pixels (max 100 megapixels)", "bad_file")),
+    "60000 x 60000": ("a.png", a_bomb, TOO_MANY_PIXELS),
+    "12000 x 12000 behind junk": ("a.jpg", a_jpeg_bomb, TOO_MANY_PIXELS),
 }
 
 

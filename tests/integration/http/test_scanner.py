@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Valkey
+from tests.images import a_picture
 from tests.integration.house import House, a_house
 from tests.integration.http.answers import refusal
 from tests.servers.clamd import EICAR, ClamdServer
@@ -50,3 +51,11 @@ async def test_a_virus_is_refused_before_anything_is_made(
     clamd.dumb = False
     assert (await ann.upload(notes)).status_code == 200
     assert clamd.scanned[1:] == [b"Osmosis moves water."]
+
+
+async def test_so_is_one_in_a_profile_picture(house: House) -> None:
+    ann = await house.user()
+
+    infected = await ann.post("/api/user/avatar", files={"avatar": ("me.png", a_picture() + EICAR)})
+
+    assert refusal(infected) == (400, "File was refused by the virus scanner", "infected")

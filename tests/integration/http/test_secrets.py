@@ -1,6 +1,7 @@
 """A whole journey, read back from the logs (OB-1, OB-2): no secret and no chat text in them."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 from redis import Redis
 
@@ -10,6 +11,7 @@ from tests.integration.http.listening import listening
 from tests.integration.http.logged import Logged
 
 ANN, SECOND, THIRD = "ann@example.org", "another good horse", "a third good horse"
+NAME = "pteranodon diagnosis.txt"
 QUESTION, TITLE = "xylophone-question-4711", "zeppelin-title-0815"
 
 
@@ -110,6 +112,31 @@ async def test_logs_hold_nothing_of_what_happens_to_accounts(
         assert secret not in written, secret
     numbers = {value for line in logs.lines for value in line.values() if isinstance(value, str | int)}
     assert not (codes | {int(code) for code in codes}) & numbers
+
+
+async def test_logs_hold_no_name_of_a_file(house: House, tmp_path: Path, logs: Logged) -> None:
+    """However the request for it ends, and wherever."""
+    ann = await house.user()
+    (tmp_path / NAME).write_text("Osmosis moves water.", "utf-8")
+    await ann.upload(tmp_path / NAME)
+    asked = [
+        ("OPTIONS", "/api/upload/", {}, 200),  # the edge's own answer
+        ("DELETE", "/api/upload/", {**ann.headers, "Content-Encoding": "gzip"}, 415),  # before it is routed
+        ("POST", "/api/upload/", ann.headers, 405),
+        ("DELETE", "/upload/", ann.headers, 404),  # no route
+        ("DELETE", "/api/upload/", {}, 401),
+        ("DELETE", "/api//upload//", ann.headers, 200),
+        ("DELETE", "/api/upload/", ann.headers, 404),
+    ]
+    for method, path, headers, status in asked:
+        answer = await house.client.request(method, path + quote(NAME), headers=headers)
+        assert answer.status_code == status, answer.text
+
+    assert "pteranodon" not in logs.text
+    told = [line for line in logs.of("request") if line["path"].endswith("/upload/{name}")]
+    assert [(line["method"], line["status"]) for line in told] == [
+        (method, status) for method, _, _, status in asked
+    ]
 
 
 async def test_each_request_is_one_line_that_can_be_found_again(house: House, logs: Logged) -> None:

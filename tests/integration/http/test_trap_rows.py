@@ -17,6 +17,8 @@ from tests.integration.http.raw import connected
 from tests.integration.http.staff import call, id_of, staff
 from tests.integration.http.statements import statements
 from tests.integration.http.test_refresh import past_half
+from tests.integration.http.uploading import spooled
+from tests.integration.waiting import until
 from tests.servers.http import Fault
 from tests.servers.llm_service import LlmServiceServer
 from tests.servers.rag_service import RagServiceServer
@@ -267,8 +269,13 @@ async def test_a_name_in_a_path_is_decoded_once_and_looked_up(ann: User) -> None
         assert (await client.request("DELETE", f"/api/upload/{path}", headers=ann.headers)).status_code == 404
 
 
-async def test_no_connection_is_held_while_bytes_are_sent(home: House, ann: User) -> None:
-    """As many downloads as the pool has connections, all half-way; the database answers nevertheless."""
+async def all_are_read() -> bool:
+    return len(spooled()) >= 30
+
+
+async def test_no_connection_is_held_while_bytes_are_sent_or_awaited(home: House, ann: User) -> None:
+    """As many downloads as the pool has connections and as many uploads, all half-way; the database answers
+    nevertheless."""
     sound = ("a.mp3", b"ID3\x04" + bytes(8 * 1024 * 1024))
     file = (await ann.post("/api/chat/upload", files={"file": sound})).json()["file_id"]
     async with AsyncExitStack() as stack:
@@ -277,5 +284,13 @@ async def test_no_connection_is_held_while_bytes_are_sent(home: House, ann: User
             reader, writer = await stack.enter_async_context(connected(home.url))
             writer.write(head.encode())
             assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        for _ in range(30):
+            _, writer = await stack.enter_async_context(connected(home.url))
+            writer.write(
+                f"POST /api/chat/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ann.token}\r\n"
+                "Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 10000\r\n\r\n"
+                '--B\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\nID3'.encode()
+            )
+        await until(all_are_read)
         assert (await ann.get("/api/chat/history")).status_code == 200
         assert (await ann.post("/api/chat/new")).status_code == 201

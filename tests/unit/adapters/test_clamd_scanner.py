@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from adapters.clamd.scanner import ClamdScanner
-from application.files.scan import Scan
 from application.ports.scanner import FileInfected, ScannerUnavailable
 from tests.free_port import free_port
 from tests.servers.clamd import EICAR, ClamdServer
@@ -73,26 +72,8 @@ async def test_whether_it_is_there_is_known(clamd: ClamdServer) -> None:
         await scanner_at(free_port()).check()
 
 
-@pytest.mark.parametrize("accept", [True, False])
-async def test_while_it_is_down_the_setting_decides(file: Path, accept: bool) -> None:
+async def test_while_it_is_down_there_is_no_verdict(file: Path) -> None:
     file.write_bytes(b"notes")
-    scan = Scan(scanner=scanner_at(free_port()), accept_when_down=accept)
 
-    if accept:
-        await scan(file)
-    else:
-        with pytest.raises(ScannerUnavailable):
-            await scan(file)
-
-
-async def test_a_virus_is_never_accepted(clamd: ClamdServer, file: Path) -> None:
-    file.write_bytes(EICAR)
-
-    with pytest.raises(FileInfected):
-        await Scan(scanner=scanner_at(clamd.port), accept_when_down=True)(file)
-
-
-async def test_without_a_scanner_everything_passes(file: Path) -> None:
-    file.write_bytes(EICAR)
-
-    await Scan()(file)
+    with pytest.raises(ScannerUnavailable):
+        await scanner_at(free_port()).scan(file)

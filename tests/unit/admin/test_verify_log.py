@@ -3,9 +3,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from typing_extensions import override
 
 from application.admin.verify_log import Flaw, Verdict, VerifyLog
-from application.ports.administration import KeptAction
+from application.ports.administration import Expired, KeptAction
 from domain.action_log import FIRST, ActionLine
 from tests.fakes.administration import FakeActionRecords
 from tests.fakes.clock import START
@@ -159,3 +160,58 @@ async def test_a_log_written_anew_is_found_with_the_head_alone() -> None:
 def test_each_line_hangs_on_the_one_before() -> None:
     for one, next_one in pairwise(a_log(5)):
         assert next_one.line.chained_to(one.hash) == next_one.hash
+
+
+def without_front(lines: int, gone: int) -> FakeActionRecords:
+    log = a_log(lines)
+    last = log[gone - 1]
+    return FakeActionRecords(log[gone:], [Expired(last.id, last.hash, last.line.timestamp)])
+
+
+@pytest.mark.parametrize("gone", [1, 4, 6])
+async def test_what_has_expired_is_no_flaw_and_is_told(gone: int) -> None:
+    records = without_front(7, gone)
+    verdict = await VerifyLog(records)()
+    assert (verdict.sound, verdict.lines, verdict.expired) == (True, 7 - gone, records.gone[-1])
+    assert (await VerifyLog(records)(verdict.head)).sound
+    assert (await VerifyLog(records)(records.gone[-1].hash)).sound  # the head of just then
+    assert (await VerifyLog(records)(FIRST)).sound
+    if gone > 1:
+        assert (await VerifyLog(records)(a_log(1)[0].hash)).cut_off  # that nobody can tell any more
+
+
+async def test_behind_what_has_expired_everything_is_found() -> None:
+    records = without_front(9, 3)
+    del records.kept[0]
+    assert flaws(await VerifyLog(records)()) == [(Flaw.REMOVED_BEFORE, 5)]
+
+    records = without_front(9, 3)
+    records.kept[0] = changed(records.kept[0], action="login")
+    assert flaws(await VerifyLog(records)()) == [(Flaw.CHANGED, 4)]
+
+    records = without_front(9, 3)
+    records.kept.insert(0, a_log(3)[2])  # one that has expired is there again
+    assert flaws(await VerifyLog(records)()) == [(Flaw.CHANGED, 3)]
+
+    records = without_front(9, 3)
+    records.kept.clear()  # the last line never expires
+    assert not (await VerifyLog(records)()).sound
+
+
+async def test_lines_that_expire_while_it_is_read_are_no_flaw() -> None:
+    records = Shrinking(a_log(6))
+    verdict = await VerifyLog(records)()
+    assert (verdict.sound, verdict.lines) == (True, 4)
+
+
+class Shrinking(FakeActionRecords):
+    """Loses its first lines after somebody has asked where it begins."""
+
+    @override
+    async def expired(self) -> Expired | None:
+        found = await super().expired()
+        if not self.gone:
+            last = self.kept[1]
+            self.gone.append(Expired(last.id, last.hash, last.line.timestamp))
+            del self.kept[:2]
+        return found

@@ -8,12 +8,14 @@ from application.avatars.add_avatar import AddAvatar, Sent, Wish
 from application.avatars.delete_avatar import DeleteAvatar
 from application.ports.avatar_catalogue import CreationRejected
 from application.ports.persistence import Account
+from application.ports.scanner import FileInfected
 from domain.avatar import AvatarName, InvalidAvatarName
 from domain.catalogue import Look, Part
 from domain.document import BadFile, FileTooLarge, FileTypeNotAllowed
 from domain.errors import InvalidField, MissingField
 from domain.user import Role, UserId
 from tests.fakes.avatar_catalogue import FakeAvatarCatalogue
+from tests.fakes.scanner import VIRUS, FakeScanner
 
 TIM = Account(UserId(3), "tim@school.org", Role.TUTOR, banned=False)
 MP4 = b"\x00\x00\x00\x18ftypisom"
@@ -24,10 +26,11 @@ WAV = b"RIFF....WAVE"
 class Studio:
     folder: Path
     catalogue: FakeAvatarCatalogue = field(default_factory=FakeAvatarCatalogue)
+    scanner: FakeScanner = field(default_factory=FakeScanner)
     largest: Mapping[Part, int] = field(default_factory=lambda: {Part.FACE: 1, Part.VOICE: 1})
 
     def __post_init__(self) -> None:
-        self.add = AddAvatar(catalogue=self.catalogue, max_mb=self.largest)
+        self.add = AddAvatar(catalogue=self.catalogue, scanner=self.scanner, max_mb=self.largest)
         self.delete = DeleteAvatar(catalogue=self.catalogue)
 
     def sent(self, name: str, content: bytes) -> Sent:
@@ -107,6 +110,16 @@ async def test_every_file_is_looked_at(
     with pytest.raises(refusal) as caught:
         await studio.add(TIM, replace(studio.wish, files=files))
     assert "<" not in str(caught.value)
+    assert studio.catalogue.asked == 0
+
+
+@pytest.mark.parametrize("part", ["prompt_face", "prompt_voice"])
+async def test_the_scanner_sees_a_file_before_anybody_else_looks_into_it(studio: Studio, part: str) -> None:
+    extension = {"prompt_face": "mp4", "prompt_voice": "wav"}[part]
+    files = {**studio.wish.files, part: studio.sent(f"x.{extension}", VIRUS)}
+    with pytest.raises(FileInfected):
+        await studio.add(TIM, replace(studio.wish, files=files))
+    assert studio.scanner.seen[-1] == VIRUS
     assert studio.catalogue.asked == 0
 
 

@@ -41,10 +41,10 @@ class TestBytes:
         )
 
     def test_of_the_sources(self) -> None:
-        cited = [Source(1, "文.pdf", 3, 0.5, "a b"), Source(2, "n.txt", None, None, "")]
+        cited = [Source(1, "文.pdf", 3, 0.5, "a b", 7), Source(2, "n.txt", None, None, "")]
         assert events.sources(cited) == (
             b'{"status":"sources","sources":['
-            b'{"n":1,"filename":"\\u6587.pdf","page":3,"score":0.5,"snippet":"a b"},'
+            b'{"n":1,"filename":"\\u6587.pdf","page":3,"score":0.5,"snippet":"a b","file_id":7},'
             b'{"n":2,"filename":"n.txt","page":null,"score":null,"snippet":""}]}'
         )
 

@@ -12,6 +12,11 @@ def test_words_are_what_the_payload_has_of_them(payload: dict[str, object], word
     assert Job(JobId(1), JobKind.SWEEP_ORPHANS, payload, 1, START, "w1").words("names") == words
 
 
+def test_a_moment_comes_back_as_it_was_written() -> None:
+    payload: dict[str, object] = {"since": START.isoformat()}
+    assert Job(JobId(1), JobKind.RENEW_ARCHIVES, payload, 1, START, "w1").moment("since") == START
+
+
 @pytest.mark.parametrize("kind", [JobKind.ERASE_FILE, JobKind.ERASE_ACCOUNT, JobKind.SEND_MAIL])
 def test_what_was_promised_is_tried_for_ever(kind: JobKind) -> None:
     assert not any(last_try(kind, attempts) for attempts in range(1000))

@@ -14,9 +14,13 @@ def test_a_file_vanishes_when_it_is_closed() -> None:
     assert not path.exists()
 
 
+def a_file(prefix: str) -> Path:
+    with tempfile.NamedTemporaryFile(prefix=prefix, delete=False) as file:
+        return Path(file.name)
+
+
 def test_only_what_is_forgotten_is_dropped() -> None:
-    forgotten, recent = (Path(tempfile.mkstemp(prefix=spool.PREFIX)[1]) for _ in range(2))
-    others = Path(tempfile.mkstemp(prefix="vt-test-")[1])
+    forgotten, recent, others = map(a_file, (spool.PREFIX, spool.PREFIX, "vt-test-"))
     long_ago = time.time() - spool.FORGOTTEN_S - 1
     try:
         for path in (forgotten, others):

@@ -14,10 +14,11 @@ from application.files.erase_file import EraseFile
 from application.files.fetch_file import FetchFile
 from application.files.keep_file import KeepFile
 from application.files.list_files import ListFiles
-from application.files.scan import Scan
+from application.files.no_scanner import NoScanner
 from application.files.upload_file import Uploaded, UploadFile
 from application.indexing.queueing import index_key
 from application.ports.persistence import Account
+from application.ports.scanner import Scanner
 from domain.document import FileKind, IndexState, Quota, StoredFile
 from domain.user import Role, UserId
 from tests.builders import a_stored_session, a_user
@@ -46,7 +47,7 @@ class Desk:
     folder: Path
     index_wait_s: float = 0.0
     quota: Quota = MUCH
-    scan: Scan = field(default_factory=Scan)
+    scanner: Scanner = field(default_factory=NoScanner)
     clock: FakeClock = field(default_factory=FakeClock)
     database: FakeDatabase = field(default_factory=FakeDatabase)
     blobs: FakeBlobs = field(default_factory=FakeBlobs)
@@ -95,7 +96,7 @@ class Desk:
     @property
     def check_incoming(self) -> CheckIncoming:
         return CheckIncoming(
-            scan=self.scan, extractor=FakeExtractor(max_pages=3), max_mb=dict.fromkeys(FileKind, 1)
+            scanner=self.scanner, extractor=FakeExtractor(max_pages=3), max_mb=dict.fromkeys(FileKind, 1)
         )
 
     @property

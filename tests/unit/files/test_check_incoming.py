@@ -5,7 +5,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from application.files.check_incoming import AT_ONCE, CheckIncoming, Incoming
-from application.files.scan import Scan
+from application.files.no_scanner import NoScanner
 from domain.document import FileKind
 from tests.fakes.extraction import FakeExtractor
 from tests.unit.files.desk import ANN, BEN, TEXT, TIM
@@ -29,7 +29,7 @@ class SlowExtractor(FakeExtractor):
 async def test_users_with_slow_documents_do_not_hold_up_others(tmp_path: Path) -> None:
     slow, quick = (Incoming(name, tmp_path / name, len(TEXT)) for name in ("slow.pdf", "quick.pdf"))
     extractor = SlowExtractor()
-    check = CheckIncoming(scan=Scan(), extractor=extractor, max_mb=dict.fromkeys(FileKind, 1))
+    check = CheckIncoming(scanner=NoScanner(), extractor=extractor, max_mb=dict.fromkeys(FileKind, 1))
     theirs = [asyncio.create_task(check(user, slow)) for _ in range(AT_ONCE) for user in (ANN, TIM)]
     async with asyncio.timeout(5):
         while extractor.at_it < AT_ONCE - 1:  # noqa: ASYNC110 (what is waited for has no event)

@@ -3,13 +3,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from typing_extensions import override
 
 from application.files.keep_file import NAME_TRIES
-from application.files.scan import Scan
 from application.ports.blobs import BlobStoreUnavailable
 from application.ports.calls import FilesChanged
-from application.ports.scanner import FileInfected, Scanner
+from application.ports.scanner import FileInfected
 from domain.conversation import SessionNotFound, Speaker
 from domain.document import (
     MB,
@@ -24,6 +22,7 @@ from domain.document import (
 )
 from domain.errors import DomainError, Invalid, InvalidField, MissingField, StorageUnavailable
 from tests.fakes.persistence import FakeWorkFactory
+from tests.fakes.scanner import VIRUS, FakeScanner
 from tests.images import a_bomb
 from tests.unit.files.desk import ANN, BEN, TEXT, Desk, account
 
@@ -205,29 +204,17 @@ class TestStillComing:
             growing(MB + 1)
 
 
-class Suspicious(Scanner):
-    """Finds something in everything."""
-
-    def __init__(self) -> None:
-        self.seen = list[bytes]()
-
-    @override
-    async def scan(self, file: Path) -> None:
-        self.seen.append(await asyncio.to_thread(file.read_bytes))
-        raise FileInfected
-
-
 class TestScanning:
     async def test_comes_before_anybody_else_looks_into_a_file(self, tmp_path: Path) -> None:
-        desk = await Desk(tmp_path, scan=Scan(scanner=(scanner := Suspicious()))).opened()
+        desk = await Desk(tmp_path, scanner=(scanner := FakeScanner())).opened()
         for name in ("a.txt", "a.png", "a.mp3"):
             with pytest.raises(FileInfected):
-                await desk.upload(name, b"EICAR")
-        assert scanner.seen == [b"EICAR"] * 3
+                await desk.upload(name, VIRUS)
+        assert scanner.seen == [VIRUS] * 3
         assert nothing_was_made(desk)
 
     async def test_is_not_bothered_with_what_is_refused_anyway(self, tmp_path: Path) -> None:
-        desk = await Desk(tmp_path, scan=Scan(scanner=(scanner := Suspicious()))).opened()
+        desk = await Desk(tmp_path, scanner=(scanner := FakeScanner())).opened()
         for name, content in (("a.exe", b"x"), ("a.txt", b""), ("a.txt", b"x" * 1_048_577)):
             with pytest.raises(DomainError):
                 await desk.upload(name, content)

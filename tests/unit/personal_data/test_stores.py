@@ -14,7 +14,14 @@ from application.personal_data.files import PersonalFiles
 from application.personal_data.login import LoginTraces
 from application.personal_data.pictures import ProfilePictures
 from application.personal_data.replies import RunningReplies
-from application.ports.knowledge import Erased, Knowledge, KnowledgeFailed, KnowledgeUnreachable
+from application.ports.blobs import BlobStoreUnavailable
+from application.ports.knowledge import (
+    Erased,
+    Knowledge,
+    KnowledgeFailed,
+    KnowledgeTimeout,
+    KnowledgeUnreachable,
+)
 from application.ports.personal_data import Departed, StillThere
 from application.ports.replies import Batch
 from domain.conversation import MessageId, SessionId
@@ -37,6 +44,7 @@ from tests.fakes.throttle import FakeThrottle
 
 EMAIL = "ann@example.org"
 SESSION, REPLY = SessionId(3), MessageId(4)
+BUG = ValueError("a bug")
 DEPARTED = Departed(ANN_ID, EMAIL, START, [(SESSION, REPLY)])
 
 
@@ -121,14 +129,36 @@ class TestFiles:
         study.knowledge.refuse_with = None
         assert await study.files.erase(DEPARTED) == 2
 
-    async def test_that_are_refused_do_not_keep_the_others(self, study: Study) -> None:
+    @pytest.mark.parametrize("failure", [KnowledgeFailed("RAG service error"), KnowledgeTimeout(), BUG])
+    async def test_that_are_refused_do_not_keep_the_others(self, study: Study, failure: Exception) -> None:
         bad, good = await study.file(index="a.txt"), await study.file(index="b.txt")
-        study.files = study.files_known_to(Refuses(bad))
+        study.files = study.files_known_to(Refuses(bad, failure))
         with pytest.raises(StillThere) as refusal:
             await study.files.erase(DEPARTED)
         assert refusal.value.erased == 1
         assert set(study.database.tables.files) == {bad.id}
         assert good.id not in study.database.tables.files
+
+    @pytest.mark.parametrize("failure", [BlobStoreUnavailable(), BUG])
+    async def test_whose_bytes_are_refused_do_not_keep_the_others(
+        self, study: Study, failure: Exception
+    ) -> None:
+        bad, _, _ = [await study.file(index=name) for name in ("a.txt", "b.txt", "c.txt")]
+        study.blobs.stuck[bad.disk_name] = failure
+        with pytest.raises(StillThere) as refusal:
+            await study.files.erase(DEPARTED)
+        assert refusal.value.erased == 2
+        assert set(study.blobs.kept) == {bad.disk_name}
+        assert set(study.database.tables.files) == {bad.id}
+        assert study.knowledge.indexed == {}
+
+    async def test_are_not_all_asked_about_when_nobody_answers(self, study: Study) -> None:
+        files = [await study.file(index=f"{n}.txt") for n in range(10)]
+        study.files = study.files_known_to(nobody := Refuses(None, KnowledgeTimeout()))
+        with pytest.raises(StillThere):
+            await study.files.erase(DEPARTED)
+        assert 0 < nobody.refused < len(files) / 2
+        assert study.blobs.kept == {}
 
     async def test_wait_for_whoever_is_just_indexing_them(self, study: Study) -> None:
         await study.file()
@@ -142,16 +172,19 @@ class TestFiles:
 
 
 class Refuses(FakeKnowledge):
-    """One file in particular."""
+    """One file in particular, or all of them."""
 
-    def __init__(self, file: StoredFile) -> None:
+    def __init__(self, file: StoredFile | None, failure: Exception) -> None:
         super().__init__()
         self.file = file
+        self.failure = failure
+        self.refused = 0
 
     @override
     async def forget(self, file: StoredFile) -> Erased:
-        if file.id == self.file.id:
-            raise KnowledgeFailed("RAG service error: bad response")
+        if self.file is None or file.id == self.file.id:
+            self.refused += 1
+            raise self.failure
         return await super().forget(file)
 
 

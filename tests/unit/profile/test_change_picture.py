@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from application.accounts.limits import PICTURES
 from application.ports.blobs import BlobStoreUnavailable
+from application.ports.scanner import FileInfected
 from application.profile.change_picture import PLACE, ChangePicture, IncomingPicture
 from domain.document import MB, BadFile, FileTooLarge, FileTypeNotAllowed
 from domain.errors import MissingField, RateLimited, StorageUnavailable
@@ -14,6 +15,7 @@ from tests.builders import a_user
 from tests.fakes.clock import FakeClock
 from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, Tables
 from tests.fakes.pictures import FakePictures
+from tests.fakes.scanner import VIRUS, FakeScanner
 from tests.fakes.throttle import FakeThrottle
 from tests.images import a_jpeg, a_picture
 
@@ -38,10 +40,12 @@ class Studio:
         self.database = LostAnswers()
         self.work = FakeWorkFactory(self.database)
         self.pictures = FakePictures()
+        self.scanner = FakeScanner()
         self.change = ChangePicture(
             work=self.work,
             reading=FakeReading(self.database),
             pictures=self.pictures,
+            scanner=self.scanner,
             throttle=FakeThrottle(self.clock),
             clock=self.clock,
             max_mb=1,
@@ -119,6 +123,13 @@ async def test_refusals_leave_everything_as_it_was(studio: Studio) -> None:
 
     assert (studio.shown, studio.kept) == (shown, {shown})
     assert len(studio.database.tables.log) == 1
+
+
+async def test_the_scanner_sees_it_before_anybody_else_looks_into_it(studio: Studio) -> None:
+    with pytest.raises(FileInfected):
+        await studio.change(await studio.someone(), studio.sent(content=VIRUS))
+    assert studio.scanner.seen == [VIRUS]
+    assert not studio.kept
 
 
 async def test_a_commit_that_fails_leaves_the_former_one(studio: Studio) -> None:

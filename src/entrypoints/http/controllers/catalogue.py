@@ -191,7 +191,7 @@ def _wish(form: Form) -> Wish:
     """Empty files are none, and "null" is nothing."""
 
     def said(field: str) -> str | None:
-        value = form.get(field)
+        value = form.text(field)
         return None if value in UNSENT_WORDS else value
 
     return Wish(
