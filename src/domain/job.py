@@ -19,7 +19,9 @@ class JobKind(StrEnum):
     EXPORT_ACCOUNT = "export_account"
     EXPIRE_EXPORT = "expire_export"
     RENEW_ARCHIVES = "renew_archives"
-    EXPIRE_OLD = "expire_old"
+    FORGET_JOBS = "forget_jobs"
+    EXPIRE_LOG = "expire_log"
+    EXPIRE_SESSIONS = "expire_sessions"
     TITLE_SESSION = "title_session"
     SUMMARISE_SESSION = "summarise_session"
 

@@ -11,6 +11,8 @@ _CJK_RUN = re.compile(f"[{CJK}]+")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _CJK_ONLY = re.compile(f"[{CJK}]+\\Z")
 _BEYOND_LATIN = "\u0250"
+# Normalising sorts the marks on a letter, which takes quadratic time. Blanks part a text without loss.
+_PORTION = re.compile(r".{1,300}(?:\s|\Z)|.{1,300}", re.DOTALL)
 
 _FILLERS = (
     "a about above after again against all also am an and any are as at be because been before being below "
@@ -32,7 +34,9 @@ _CJK_FILLER = re.compile("|".join(_CJK_FILLERS.split()))
 
 def folded(text: str) -> str:
     """Compatibility forms and letter case made equal: `ＴＣＰ` is `tcp`."""
-    return unicodedata.normalize("NFKC", text).lower()
+    if text.isascii():
+        return text.lower()
+    return "".join(unicodedata.normalize("NFKC", portion) for portion in _PORTION.findall(text)).lower()
 
 
 def words(text: str) -> list[str]:
@@ -61,6 +65,8 @@ def is_cjk(word: str) -> bool:
 
 def is_latin(text: str) -> bool:
     """Whether it is written in Latin letters for the most part, by words; numbers do not count."""
+    if text.isascii():  # nothing else is there
+        return True
     begin = [word[0] for word in words(text) if not word[0].isdigit()]
     return 2 * sum(letter < _BEYOND_LATIN for letter in begin) >= len(begin)
 

@@ -115,6 +115,16 @@ async def test_half_a_blob_is_none(blobs: Blobs) -> None:
     assert await read(blobs, NAME) == b"whole"
 
 
+async def test_what_is_not_there_is_told_of_many_where_it_can_be(blobs: Blobs) -> None:
+    name = await kept(blobs)
+
+    assert await blobs.gone([name, NAME, "../no name of ours"]) in (set(), {NAME, "../no name of ours"})
+
+
+async def test_of_a_folder_that_is_not_mounted_nothing_is_known(tmp_path: Path) -> None:
+    assert await DiskBlobs(tmp_path / "away").gone([NAME]) == set()
+
+
 async def test_what_is_erased_is_gone(blobs: Blobs) -> None:
     name = await kept(blobs)
 

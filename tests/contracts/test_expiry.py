@@ -4,15 +4,17 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from adapters.sql.administration import SqlActionRecords
 from adapters.sql.engine import reading
+from adapters.sql.repositories import SqlActionLog
 from application.admin.verify_log import Flaw, Verdict, VerifyLog
 from application.ports.persistence import System, Target
-from application.retention.log import ExpireLog
-from application.retention.sessions import ExpireSessions
+from application.retention.expire_log import ExpireLog
+from application.retention.expire_sessions import ExpireSessions
 from domain.conversation import SessionId
 from domain.job import JobId, JobKind, JobState
 from domain.user import UserId
@@ -57,9 +59,17 @@ class TestIdleSessions:
         first = await a_talk(store, ann, START - DAY)
         writing = await a_talk(store, ann, START - DAY, writing=True)
         young = await a_talk(store, ann, START)
+        third = await a_talk(store, ann, START - timedelta(seconds=1))
+        found = await store.reading.idle_sessions(START, 9)
+        assert [(session.id, session.updated_at) for session in found] == [
+            (first, START - DAY),
+            (second, START - timedelta(seconds=1)),
+            (third, START - timedelta(seconds=1)),
+        ]
+        assert await store.reading.idle_sessions(START, 1) == found[:1]
+        for n, last in enumerate(found, 1):
+            assert await store.reading.idle_sessions(START, 9, last) == found[n:]
         async with store.work() as w:
-            assert list(await w.sessions.idle(START, 9)) == [first, second]
-            assert list(await w.sessions.idle(START, 1)) == [first]
             idle = [await w.sessions.is_idle(id, START) for id in (first, second, writing, young)]
         assert idle == [True, True, False, False]
 
@@ -76,6 +86,7 @@ class TestIdleSessions:
 
         expire = ExpireSessions(
             work=store.work,
+            reading=store.reading,
             calls=FakeCalls(),
             logs=FakeReplyLogs(),
             wakeup=FakeWakeup(),
@@ -92,6 +103,13 @@ class TestIdleSessions:
                 assert (session.updated_at, session.message_count) == (clock.now(), 1)
 
 
+async def test_who_looks_for_idle_sessions_waits_for_nobody_who_writes(sql: SqlStore) -> None:
+    talk = await a_talk(sql, await someone(sql), START - DAY)
+    async with sql.work(), asyncio.timeout(3):
+        (found,) = await sql.reading.idle_sessions(START, 1)
+    assert found.id == talk
+
+
 class TestActionLog:
     async def test_its_oldest_lines_go_up_to_the_first_young_one(self, store: Store) -> None:
         await written(store, -3, -2, 1, -1, 2)
@@ -99,6 +117,36 @@ class TestActionLog:
         assert await expire(store, 9) == 1
         assert await expire(store, 9) == 0
         assert [target for _, _, _, target, *_ in await store.log()] == [3, 4, 5]
+
+    async def test_as_many_go_as_may_and_the_last_line_stays(self, store: Store) -> None:
+        await written(store, -5, -4, -3, -2, -1)
+        assert await expire(store, 2) == 2
+        assert await expire(store, 2) == 2
+        assert await expire(store, 2) == 0
+        assert [target for _, _, _, target, *_ in await store.log()] == [5]
+
+    async def test_of_its_many_lines_no_more_are_looked_at_than_may_go(self, sqlite_store: SqlStore) -> None:
+        await sqlite_store.clear()
+        for year in (2000, 2999):
+            await _run(
+                sqlite_store,
+                "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < 20000)"
+                " INSERT INTO user_action_log (operator_email, role, action, target_user_id, timestamp, hash)"
+                f" SELECT 'x', 'admin', 'login', n, '{year}-01-01 00:00:00.000000', 'x' FROM more",
+            )
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 100
+
+        async with AsyncSession(sqlite_store.engine) as session:
+            sqlite = (await (await session.connection()).get_raw_connection()).driver_connection
+            assert sqlite is not None
+            await sqlite.set_progress_handler(count, 100)
+            assert await SqlActionLog(session).expire(START, 5) == 5
+            await sqlite.set_progress_handler(None, 0)
+        assert steps < 10_000  # of SQLite's machine, and not several for each line
 
     async def test_its_last_line_stays_and_the_next_is_chained_to_it(self, sql: SqlStore) -> None:
         await ExpireLog(work=sql.work, clock=FakeClock(START + DAY), keep=DAY)()
@@ -187,6 +235,33 @@ def _note(id: int, hash: str = "hash", timestamp: str = "timestamp") -> str:
 async def _run(store: SqlStore, statement: str) -> None:
     async with store.engine.begin() as connection:
         await connection.execute(text(statement))
+
+
+async def test_jobs_are_found_by_their_key_also_those_that_have_ended(sql: SqlStore) -> None:
+    async with sql.engine.connect() as connection:
+        indexes = await connection.run_sync(lambda sync: inspect(sync).get_indexes("job"))
+    keys = [index for index in indexes if index["column_names"] == ["dedup_key"] and not index["unique"]]
+    assert len(keys) == 1
+    assert not any(keys[0].get("dialect_options", {}).values())  # of all, whatever their state
+
+
+async def test_one_job_can_do_what_others_wait_for(store: Store) -> None:
+    sweep, later = JobKind.SWEEP_FULL_TEXT, START + timedelta(seconds=1)
+    async with store.work() as w:
+        for n in range(3):
+            await w.jobs.add(sweep, {}, f"sweep:{n}", START)
+        await w.jobs.add(sweep, {}, "sweep:later", later)
+        await w.jobs.add(JobKind.SEND_MAIL, {}, "mail", START)
+        await w.commit()
+    begun = await store.queue.claim("w1", START, LEASE, [sweep])
+    assert begun is not None
+    await store.queue.spare(sweep, START)
+    assert await store.queue.claim("w2", START, LEASE, [sweep]) is None
+    assert await store.queue.claim("w2", START, LEASE, [JobKind.SEND_MAIL])
+    assert await store.queue.renew(begun.id, "w1", START + LEASE)
+    assert await store.queue.claim("w2", later, LEASE, [sweep])
+    async with store.work() as w:
+        assert not await w.jobs.is_unfinished("sweep:2")
 
 
 class TestSettledJobs:

@@ -52,7 +52,9 @@ class House:
         """Two in a row: what the first one finds is the other one's payload."""
         clock = FakeClock(datetime.now(UTC) + ahead)
         register = SqlBlobRegister(reading(self.store.engine))
-        sweep = SweepOrphans(work=self.store.work, register=register, blobs=self.blobs, clock=clock)
+        sweep = SweepOrphans(
+            work=self.store.work, register=register, blobs=self.blobs, calls=FakeCalls(), clock=clock
+        )
         before = await self.kept()
         await sweep()
         assert await self.kept() >= before

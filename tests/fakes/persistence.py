@@ -27,6 +27,7 @@ from application.ports.persistence import (
     FileRecord,
     Files,
     FoundLine,
+    IdleSession,
     Inbox,
     JobQueue,
     Jobs,
@@ -414,16 +415,9 @@ class _Sessions(Sessions):
         return max(mine, key=lambda session: (session.updated_at, session.id), default=None)
 
     @override
-    async def idle(self, before: datetime, most: int) -> Sequence[SessionId]:
-        await self.work.pause()
-        tables = self.work.tables
-        busy = {m.session_id for m in tables.messages.values() if m.state is MessageState.STREAMING}
-        idle = [s for s in tables.sessions.values() if s.updated_at < before and s.id not in busy]
-        return [s.id for s in sorted(idle, key=lambda s: (s.updated_at, s.id))][:most]
-
-    @override
     async def is_idle(self, id: SessionId, before: datetime) -> bool:
-        return id in await self.idle(before, len(self.work.tables.sessions))
+        await self.work.pause()
+        return any(session.id == id for session in _idle(self.work.tables, before))
 
     @override
     async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
@@ -431,6 +425,12 @@ class _Sessions(Sessions):
         if session := self.work.tables.sessions.get(id):
             session.message_count += n
             session.updated_at = now
+
+
+def _idle(tables: Tables, before: datetime) -> list[ChatSession]:
+    busy = {m.session_id for m in tables.messages.values() if m.state is MessageState.STREAMING}
+    idle = [s for s in tables.sessions.values() if s.updated_at < before and s.id not in busy]
+    return sorted(idle, key=lambda session: (session.updated_at, session.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -891,6 +891,13 @@ class FakeJobQueue(JobQueue):
         await self.let_go(job, holder)
 
     @override
+    async def spare(self, kind: JobKind, now: datetime) -> None:
+        async with self.database.turn() as tables:
+            for row in tables.jobs.values():
+                if row.kind is kind and row.state is JobState.WAITING and row.run_at <= now:
+                    row.settle()
+
+    @override
     async def forget_settled(self, before: datetime, most: int) -> int:
         async with self.database.turn() as tables:
             old = [row.id for row in tables.jobs.values() if _is_settled(row, before)][:most]
@@ -985,6 +992,15 @@ class FakeReading(Reading):
             for s in mine
         ]
         return Listed(len(lines), lines[offset : offset + limit])
+
+    @override
+    async def idle_sessions(
+        self, before: datetime, most: int, after: IdleSession | None = None
+    ) -> Sequence[IdleSession]:
+        idle = [IdleSession(s.id, s.updated_at) for s in _idle(self._tables, before)]
+        return [s for s in idle if after is None or (s.updated_at, s.id) > (after.updated_at, after.id)][
+            :most
+        ]
 
     @override
     async def messages(

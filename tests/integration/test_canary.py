@@ -24,6 +24,7 @@ from application.files.erase_file import LATE, EraseFile
 from application.indexing.index_document import IndexDocument
 from application.indexing.queueing import queue_indexing
 from application.jobs.work_off import LEASE
+from application.personal_data.renew_archives import RenewArchives
 from application.ports.knowledge import Knowledge
 from application.ports.replies import Batch
 from application.retrieval.own_index import OwnIndex
@@ -196,7 +197,12 @@ async def test_nor_of_what_went_with_the_session_it_was_brought_into(
         assert CHAT in repr(asked.sources)
         gone = await house.client.delete(f"/api/chat/{school.session}", headers=school.ann.headers)
         assert gone.status_code == 200
-        assert CHAT not in await school.shown(school.ann)
+
+        async def withdrawn() -> bool:
+            """By a job, from the answers in other sessions."""
+            return CHAT not in await school.shown(school.ann)
+
+        await until(withdrawn)
         for canary in (KNOWLEDGE, PUBLIC):
             await school.delete(canary)
 
@@ -313,6 +319,9 @@ class Places:
                 knowledge=self.knowledge,
                 blobs=self.blobs,
                 logs=logs,
+                renew_archives=RenewArchives(
+                    work=self.store.work, blobs=self.blobs, calls=FakeCalls(), clock=self.clock
+                ),
                 calls=FakeCalls(),
                 clock=self.clock,
             )
@@ -322,6 +331,12 @@ class Places:
             knowledge=mortal(self.knowledge, fuse),
             blobs=mortal(self.blobs, fuse),
             logs=mortal(logs, fuse),
+            renew_archives=RenewArchives(
+                work=MortalWork(self.store.work, fuse),
+                blobs=mortal(self.blobs, fuse),
+                calls=FakeCalls(),
+                clock=self.clock,
+            ),
             calls=FakeCalls(),
             clock=self.clock,
         )

@@ -10,7 +10,8 @@ from tests.integration.waiting import until
 from tests.servers.llm_service import LlmServiceServer
 
 LONG_AGO = "2025-11-18 10:30:45.000000"
-DUE = f"UPDATE job SET run_at = '{LONG_AGO}' WHERE kind = 'expire_old' AND state = 'waiting'"
+DAILY = "kind IN ('forget_jobs', 'expire_log', 'expire_sessions')"
+DUE = f"UPDATE job SET run_at = '{LONG_AGO}' WHERE {DAILY} AND state = 'waiting'"
 
 
 @pytest.mark.usefixtures("redis")  # emptied
@@ -25,10 +26,10 @@ async def test_what_is_too_old_goes_and_the_rest_stays(
         log = await house.sql("SELECT id FROM user_action_log")
 
         async def planned() -> bool:
-            return bool(await house.sql("SELECT id FROM job WHERE kind = 'expire_old'"))
+            return len(await house.sql(f"SELECT id FROM job WHERE {DAILY}")) == 3
 
         async def done() -> bool:
-            return bool(await house.sql("SELECT id FROM job WHERE kind = 'expire_old' AND state = 'done'"))
+            return len(await house.sql(f"SELECT id FROM job WHERE {DAILY} AND state = 'done'")) == 3
 
         await until(planned)
         await house.sql(DUE)

@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,9 +77,8 @@ class DiskBlobs(Blobs):
 
     @override
     async def gone(self, names: Sequence[str]) -> set[str]:
-        places = {name: self._place(name) for name in names}
         with _translated(BlobUnreadable):
-            return await _in_thread(_missing, places)
+            return await _in_thread(self._missing, names)
 
     @override
     @asynccontextmanager
@@ -125,6 +124,12 @@ class DiskBlobs(Blobs):
     async def _folders(self) -> list[Path]:
         with _translated():
             return await _in_thread(_folders, self.root)
+
+    def _missing(self, names: Sequence[str]) -> set[str]:
+        """None where the whole store is missing: it may not be mounted."""
+        if not self.root.is_dir():
+            return set()
+        return {n for n in names if not (BLOB_NAME.fullmatch(n) and self._place(n).exists())}
 
     def _place(self, name: str) -> Path:
         # Names are ours; one that is not must never become a path.
@@ -176,10 +181,6 @@ def _force(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def _missing(places: Mapping[str, Path]) -> set[str]:
-    return {name for name, place in places.items() if not place.exists()}
 
 
 def _opened(place: Path) -> BinaryIO:

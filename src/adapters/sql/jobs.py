@@ -97,6 +97,14 @@ class SqlJobQueue(JobQueue):
         await self._end(job, holder, error=error[:200], **nobodys, **outcome)
 
     @override
+    async def spare(self, kind: JobKind, now: datetime) -> None:
+        j = t.jobs.c
+        due = and_(j.kind == kind, j.state == JobState.WAITING, j.run_at <= now)
+        async with connected(self.sessions) as session:
+            await session.execute(update(t.jobs).where(due).values(SETTLED))
+            await session.commit()
+
+    @override
     async def forget_settled(self, before: datetime, most: int) -> int:
         j = t.jobs.c
         ended = j.state.in_([JobState.DONE, JobState.FAILED, JobState.CANCELLED])

@@ -249,6 +249,7 @@ jobs = table(
     Column("error", String(200)),
     Column("created_at", Moment, nullable=False),
     Index("ix_job_state_run_at", "state", "run_at"),
+    Index("ix_job_dedup_key", "dedup_key"),
 )
 _unfinished = jobs.c.state.in_(["waiting", "running"])
 Index("ix_job_owner_id", jobs.c.owner_id, sqlite_where=_unfinished, postgresql_where=_unfinished)

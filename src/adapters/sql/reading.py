@@ -26,7 +26,7 @@ from typing_extensions import override
 from adapters.sql import mapping as t
 from adapters.sql import message_index
 from adapters.sql.job_table import UNFINISHED
-from adapters.sql.repositories import kept_by
+from adapters.sql.repositories import idle, kept_by
 from adapters.sql.work import looking
 from application.indexing.queueing import INDEX_KEY
 from application.ports.persistence import (
@@ -38,6 +38,7 @@ from application.ports.persistence import (
     FileProgress,
     FileRecord,
     FoundLine,
+    IdleSession,
     Inbox,
     KnownFile,
     Listed,
@@ -182,6 +183,17 @@ class SqlReading(Reading):
             if len(rows) == limit or (offset and not rows):
                 total = (await db.execute(select(func.count()).where(s.user_id == owner))).scalar_one()
         return Listed(total, [SessionLine(*row) for row in rows])
+
+    @override
+    async def idle_sessions(
+        self, before: datetime, most: int, after: IdleSession | None = None
+    ) -> Sequence[IdleSession]:
+        found = select(_s.id, _s.updated_at).where(idle(before)).order_by(_s.updated_at, _s.id).limit(most)
+        if after is not None:
+            as_old = and_(_s.updated_at == after.updated_at, _s.id > after.id)
+            found = found.where(or_(_s.updated_at > after.updated_at, as_old))
+        async with looking(self.engine) as db:
+            return [IdleSession(SessionId(row.id), row.updated_at) for row in await db.execute(found)]
 
     @override
     async def messages(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import (
@@ -251,13 +252,8 @@ class SqlSessions(Sessions):
         return await self.session.scalar(found)
 
     @override
-    async def idle(self, before: datetime, most: int) -> Sequence[SessionId]:
-        idle = select(_s.id).where(_idle(before)).order_by(_s.updated_at, _s.id).limit(most)
-        return [SessionId(id) for id in await self.session.scalars(idle)]
-
-    @override
     async def is_idle(self, id: SessionId, before: datetime) -> bool:
-        found = select(_s.id).where(_s.id == id, _idle(before))
+        found = select(_s.id).where(_s.id == id, idle(before))
         return await self.session.scalar(found) is not None
 
     @override
@@ -428,7 +424,8 @@ def _like_variants(name: str) -> str:
     return re.sub(r"([\\%_])", r"\\\1", stem) + "%"
 
 
-def _idle(before: datetime) -> ColumnElement[bool]:
+def idle(before: datetime) -> ColumnElement[bool]:
+    """Of a session."""
     m = t.messages.c
     being_written = exists().where(m.session_id == _s.id, m.state == MessageState.STREAMING)
     return and_(_s.updated_at < before, not_(being_written))
@@ -617,12 +614,14 @@ class SqlActionLog(ActionLog):
     @override
     async def expire(self, before: datetime, most: int) -> int:
         a = t.user_action_logs.c
-        first_young = select(func.min(a.id)).where(a.timestamp >= before).scalar_subquery()
-        last = select(func.max(a.id)).scalar_subquery()
-        front = select(a.id).where(a.id < func.coalesce(first_young, last)).order_by(a.id).limit(most)
-        upto = await self.session.scalar(select(func.max(front.subquery().c.id)))
-        if upto is None:
+        front = select(a.id, a.timestamp).order_by(a.id).limit(most + 1)
+        lines = (await self.session.execute(front)).all()
+        old = list(takewhile(lambda line: line.timestamp < before, lines))
+        if len(old) == len(lines):  # the last line, or one more than may go
+            old = old[:-1]
+        if not old:
             return 0
+        upto = old[-1].id
         line = select(a.id, a.hash, a.timestamp).where(a.id == upto)
         await self.session.execute(insert(t.expired_actions).from_select(t.expired_actions.c.keys(), line))
         gone = await self.session.execute(delete(t.user_action_logs).where(a.id <= upto).returning(a.id))

@@ -43,6 +43,7 @@ class EraseFile:
     knowledge: Knowledge
     blobs: Blobs
     logs: ReplyLogs
+    renew_archives: RenewArchives
     calls: Calls
     clock: Clock
 
@@ -58,9 +59,9 @@ class EraseFile:
             if (refusal := await _refusal(step, file))
         ]
         erased = await self._forget(file)
-        if failures := [refusal for refusal in refusals if not isinstance(refusal, BeingArchived)]:
-            raise failures[0]
-        await self._sign_off(file, archived=bool(refusals))
+        if refusals:
+            raise refusals[0]
+        await self._sign_off(file)
         return erased
 
     async def _withdraw(self, file: StoredFile) -> None:
@@ -69,8 +70,13 @@ class EraseFile:
     async def _renew_archives(self, file: StoredFile) -> None:
         if file.public or file.user_id is None or file.deleted_at is None:
             return  # nobody has it in an archive of his own
-        renew = RenewArchives(work=self.work, blobs=self.blobs, calls=self.calls, clock=self.clock)
-        await renew(file.user_id, file.deleted_at)
+        try:
+            await self.renew_archives(file.user_id, file.deleted_at)
+        except BeingArchived:
+            async with self.work() as w:
+                await self._hasten(w, file)
+                await w.commit()
+            raise
 
     async def _erase_bytes(self, file: StoredFile) -> None:
         await self.blobs.erase(file.disk_name)
@@ -78,24 +84,27 @@ class EraseFile:
     async def _forget(self, file: StoredFile) -> Erased:
         async with self.work() as w:
             idle = await w.jobs.cancel(index_key(file.id), self.clock.now())
-            if not idle:  # no need to wait for as long as whoever deletes it might have needed
-                await w.jobs.hasten(erase_key(file.id), self.clock.now() + SOON)
+            if not idle:
+                await self._hasten(w, file)
             await w.commit()
         if not idle:
             await tell_of_cancelled_jobs(self.calls)
             raise BeingIndexed
         return Erased() if file.index_name is None else await self.knowledge.forget(file)
 
-    async def _left_until(self, w: Work, file: StoredFile, *, archived: bool) -> datetime | None:
+    async def _hasten(self, w: Work, file: StoredFile) -> None:
+        """No need to wait for as long as whoever deletes it might have needed."""
+        await w.jobs.hasten(erase_key(file.id), self.clock.now() + SOON)
+
+    async def _left_until(self, w: Work, file: StoredFile) -> datetime | None:
         """When the last of it can go at the earliest; None: it is gone."""
-        now = self.clock.now()
         if (
             file.deleted_at is not None
-            and now < file.deleted_at + LATE
+            and self.clock.now() < file.deleted_at + LATE
             and await self._may_come_late(w, file)
         ):
             return file.deleted_at + LATE
-        return now + SOON if archived else None
+        return None
 
     async def _may_come_late(self, w: Work, file: StoredFile) -> bool:
         """Somebody else's index may still take in what it was sent, and a worker that was asleep may still
@@ -104,11 +113,11 @@ class EraseFile:
         sent_on = not self.knowledge.own and file.index_name is not None
         return sent_on and await w.jobs.went_wrong(index_key(file.id))
 
-    async def _sign_off(self, file: StoredFile, *, archived: bool) -> None:
+    async def _sign_off(self, file: StoredFile) -> None:
         """The row goes, and the words that a full-text index only marks as deleted; or it is tried again."""
         payload: dict[str, object] = {"file_id": file.id}
         async with self.work() as w:
-            left_until = await self._left_until(w, file, archived=archived)
+            left_until = await self._left_until(w, file)
             if left_until is not None:
                 key = f"{erase_key(file.id)}:{left_until.timestamp():.0f}"
                 await w.jobs.add(JobKind.ERASE_FILE, payload, key, left_until)

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from application.files.burying import bury
+from application.indexing.news import tell_of_files
 from application.ports.blob_register import BlobRegister, RegisteredBlob
 from application.ports.blobs import BlobNotFound, Blobs, KeptBlob
+from application.ports.calls import Calls
 from application.ports.clock import Clock
 from application.ports.persistence import Work, WorkFactory
 from domain.document import FileId
@@ -80,6 +82,7 @@ class SweepOrphans:
     work: WorkFactory
     register: BlobRegister
     blobs: Blobs
+    calls: Calls
     clock: Clock
     erases: bool = True
 
@@ -157,6 +160,7 @@ class SweepOrphans:
                 text = f"{file.original_name} was lost and has been removed. Please upload it again."
                 await w.notifications.add(file.user_id, "File lost", text, "error", now)
             await w.commit()
+        await tell_of_files(self.calls, file.user_id)
         return True
 
 

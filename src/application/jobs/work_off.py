@@ -81,10 +81,14 @@ class WorkOff:
             with suppress(TimeoutError):
                 await asyncio.wait_for(doubted.wait(), self.renew_s)
             doubted.clear()
-            with suppress(StorageUnavailable):  # there is time for another try before the lease lapses
+            try:
                 if not await self.queue.renew(job.id, job.holder, self.clock.now() + LEASE):
                     doing.cancel()
                     return
+            except StorageUnavailable:
+                pass  # there is time for another try before the lease lapses
+            except Exception:
+                log.exception("a lease could not be renewed", extra={"job_id": job.id, "kind": job.kind})
 
     async def _give_up(self, job: Job) -> None:
         if give_up := self.giving_up.get(job.kind):

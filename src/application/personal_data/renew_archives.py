@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from application.jobs.news import tell_of_cancelled_jobs
 from application.personal_data.archives import called_off, ordered
@@ -10,6 +10,8 @@ from application.ports.persistence import WorkFactory
 from domain.errors import Unavailable
 from domain.export import Export
 from domain.user import UserId
+
+LATE = timedelta(minutes=1)  # so long it may take until a deletion is committed
 
 
 class BeingArchived(Unavailable):
@@ -27,12 +29,13 @@ class RenewArchives:
     clock: Clock
 
     async def __call__(self, user: UserId, since: datetime) -> None:
-        """`since`: when it was deleted. Raises BeingArchived."""
+        """`since`: when it was deleted. Who began an archive a moment later may still have seen it: one too
+        many is made anew rather. Raises BeingArchived."""
         now = self.clock.now()
         async with self.work() as w:
             if await w.users.get(user) is None:
                 return
-            older = [export for export in await w.exports.of(user) if export.created_at <= since]
+            older = [export for export in await w.exports.of(user) if export.created_at <= since + LATE]
         for export in older:
             if not await called_off(self.work, self.blobs, export, now):
                 await tell_of_cancelled_jobs(self.calls)

@@ -98,13 +98,9 @@ class Sessions(Protocol):
         """The session the owner used last, if that was after `since`."""
         ...
 
-    async def idle(self, before: datetime, most: int) -> Sequence[SessionId]:
-        """The sessions that were last used before that moment, longest ago first; none in which a reply is
-        being written."""
-        ...
-
     async def is_idle(self, id: SessionId, before: datetime) -> bool:
-        """Whether the session is one of those; asked of a held one it stays so."""
+        """Whether the session was last used before that moment and no reply is being written in it; asked of
+        a held one it stays so."""
         ...
 
     async def count_message(self, id: SessionId, now: datetime, n: int = 1) -> None:
@@ -427,6 +423,11 @@ class JobQueue(Protocol):
         """Due again at `retry_at`; finally failed when it is None."""
         ...
 
+    async def spare(self, kind: JobKind, now: datetime) -> None:
+        """The jobs of this kind that are due and not begun are done: the one that is just being begun does
+        what they are for too."""
+        ...
+
     async def forget_settled(self, before: datetime, most: int) -> int:
         """Of the jobs that are done, failed or cancelled, and that were last due before that moment, at most
         so many leave no trace; how many did."""
@@ -441,6 +442,14 @@ class SessionLine:
     updated_at: datetime
     message_count: int
     is_favorite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdleSession:
+    """One that nobody has used since."""
+
+    id: SessionId
+    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -670,6 +679,12 @@ class Reading(Protocol):
 
     async def history(self, owner: UserId, limit: int, offset: int) -> Listed[SessionLine]:
         """The owner's sessions, last used first."""
+        ...
+
+    async def idle_sessions(
+        self, before: datetime, most: int, after: IdleSession | None = None
+    ) -> Sequence[IdleSession]:
+        """Everybody's sessions of which `Sessions.is_idle` holds, longest ago first; those behind `after`."""
         ...
 
     async def messages(

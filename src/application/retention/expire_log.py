@@ -12,20 +12,20 @@ PORTION = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireLog:
-    """The oldest lines of the action log go when they are older than `keep`; none where that is None."""
+    """The oldest lines of the action log go when they are older than `keep`, a portion at a time; none where
+    that is None."""
 
     work: WorkFactory
     clock: Clock
     keep: timedelta | None
 
-    async def __call__(self) -> None:
+    async def __call__(self) -> bool:
+        """Whether there may be more."""
         if self.keep is None:
-            return
-        before, expired, gone = self.clock.now() - self.keep, 0, PORTION
-        while gone == PORTION:
-            async with self.work() as w:
-                gone = await w.log.expire(before, PORTION)
-                await w.commit()
-            expired += gone
+            return False
+        async with self.work() as w:
+            expired = await w.log.expire(self.clock.now() - self.keep, PORTION)
+            await w.commit()
         if expired:
             log.info("lines of the action log have expired", extra={"lines": expired})
+        return expired == PORTION

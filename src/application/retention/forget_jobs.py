@@ -10,12 +10,11 @@ PORTION = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetSettledJobs:
-    """Rows of jobs that ended long ago go."""
+    """Rows of jobs that ended long ago go, a portion at a time."""
 
     queue: JobQueue
     clock: Clock
 
-    async def __call__(self) -> None:
-        before = self.clock.now() - KEPT
-        while await self.queue.forget_settled(before, PORTION) == PORTION:
-            pass
+    async def __call__(self) -> bool:
+        """Whether there may be more."""
+        return await self.queue.forget_settled(self.clock.now() - KEPT, PORTION) == PORTION

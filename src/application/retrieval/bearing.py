@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 
 from application.retrieval.clauses import clauses, nothing_passed_over, right_member, right_number
-from application.retrieval.evidence import Evidence, alike, covered, has_kind
+from application.retrieval.evidence import Evidence, has_kind
 from application.retrieval.figures import numbers, units_agree
+from application.retrieval.forms import Vocabulary, alike
 from application.retrieval.question import Asked, Wanted
 from domain.words import STOPWORDS, words
 
 SENTENCE = 3  # words; less is no answer to read or to hear
+LONGEST = 2_000  # characters of a line; what is longer is quoted, but holds too much to bear out a sentence
 FREE_SHARE = 0.15  # of a sentence's words may be the model's own
 
 _NEGATION = re.compile(
@@ -28,42 +30,31 @@ _NEUTRAL = frozenset(_SAYING.split())
 def bearer(said: str, asked: Asked, found: Sequence[Evidence]) -> Evidence | None:
     """The line that bears out what was said; None where there is none, or where another one holds all that
     this one holds of the question and more: then the question is answered there."""
-    held = [_of_question(one, asked) for one in found]
-    return next(
-        (
-            one
-            for one, here in zip(found, held, strict=True)
-            if not any(other > here for other in held) and bears_out(one, said, asked)
-        ),
-        None,
-    )
+    held = {one.holds for one in found}
+    fullest = {here for here in held if not any(other > here for other in held)}
+    return next((one for one in found if one.holds in fullest and bears_out(one, said, asked)), None)
 
 
 def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
     """Whether this one line says what was said: its numbers with their units, its names, its sense (negated
     or not), and nearly all of its words, the question's own aside - and says more than the question did."""
     line = one.line.text
-    there = words(line)
-    around = words(f"{one.hit.text} {one.hit.filename}")
-    known = [*there, *(word for word in asked.content if covered([word], around))]
+    if not one.holds or len(line) > LONGEST:
+        return False
+    there = Vocabulary(words(line))
+    known = Vocabulary([*words(line), *one.around])
     content = [word for word in words(said) if not (word in STOPWORDS or word in _NEUTRAL or word.isdigit())]
-    new = [word for word in content if covered([word], there) and not covered([word], asked.content)]
+    new = [word for word in content if there.holds(word) and not asked.vocabulary.holds(word)]
     return (
-        covered(asked.content, words(one.line.quote)) > 0
-        and (not asked.names or covered(asked.names, words(one.line.quote)) == 1)
+        (not asked.names or Vocabulary(words(one.line.quote)).covers(asked.names) == 1)
         and _tells_enough(new, said, asked)
-        and covered(content, known) >= 1 - FREE_SHARE
-        and all(any(alike(name, other) for other in there) for name in _names(said, line))
+        and known.covers(content) >= 1 - FREE_SHARE
+        and all(map(there.holds, _names(said, line)))
         and set(numbers(said)) <= set(numbers(line))
         and units_agree(said, line)
         and (_right_row(said, line) if one.line.is_row else _right_part(said, new, line, asked))
         and _right_deed(there, asked)
     )
-
-
-def _of_question(one: Evidence, asked: Asked) -> frozenset[str]:
-    present = words(one.line.quote)
-    return frozenset(word for word in asked.content if covered([word], present))
 
 
 def _right_row(said: str, line: str) -> bool:
@@ -73,7 +64,7 @@ def _right_row(said: str, line: str) -> bool:
 
 def _right_part(said: str, new: Sequence[str], line: str, asked: Asked) -> bool:
     parts = clauses(line, asked.content)
-    told, figures = words(said), numbers(said)
+    told, figures = Vocabulary(words(said)), numbers(said)
     taken = [part.text for part in parts if part.tells(new, figures)]
     return (
         right_number(figures, parts)
@@ -91,16 +82,15 @@ def _is_negated(text: str) -> bool:
 def _tells_enough(new: Sequence[str], said: str, asked: Asked) -> bool:
     """One new word alone may be a sentence turned round (`loses 5 percent`, `is lost`), unless it is a number
     or a name."""
-    known = [*asked.content, *words(asked.text)]
-    fresh = [word for word in (*numbers(said), *_names(said, said)) if not covered([word], known)]
-    telling = len(set(new)) >= 2 or bool(fresh)
+    known = Vocabulary([*asked.content, *words(asked.text)])
+    telling = len(set(new)) >= 2 or not all(map(known.holds, (*numbers(said), *_names(said, said))))
     return telling and has_kind(asked, said) and len(words(said)) >= SENTENCE
 
 
-def _right_deed(there: Sequence[str], asked: Asked) -> bool:
+def _right_deed(there: Vocabulary, asked: Asked) -> bool:
     """Who noticed a thing is not who explained it: of a person the line must tell the very deed."""
     deed = next((word for word in asked.content if word not in asked.names), None)
-    return asked.wanted is not Wanted.PERSON or deed is None or covered([deed], there) > 0
+    return asked.wanted is not Wanted.PERSON or deed is None or there.holds(deed)
 
 
 def _names(said: str, line: str) -> list[str]:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.retrieval.evidence import Evidence, covered, evidence
+from application.retrieval.evidence import Evidence, evidence
+from application.retrieval.forms import Vocabulary
 from application.retrieval.lines import lines
 from application.retrieval.question import understood
 from domain.document import Hit
@@ -40,12 +41,11 @@ def quoted(question: str, found: Sequence[Evidence]) -> Quotation:
     if not found:
         return Quotation(NOT_ANSWERED)
     best = found[0]
-    content = understood(question).content
-    missing = [word for word in content if not covered([word], words(best.line.quote))]
+    missing = set(understood(question).content) - best.holds
     more = [
         one
         for one in found[1:]
-        if covered(missing, words(one.line.text)) and one.line.text not in best.line.quote
+        if Vocabulary(words(one.line.text)).held(missing) and one.line.text not in best.line.quote
     ][: QUOTES - 1]
     if more and more[0].hit == best.hit:
         return Quotation(f"“{_in_order(best, more[0])}” ({place(best.hit)})", (best.n,))

@@ -1,8 +1,9 @@
 """The figures in a text, as they are written or spelled out, and what they count. Pure."""
 
 import re
+from collections import defaultdict
 
-from application.retrieval.evidence import alike
+from application.retrieval.forms import alike
 from domain.words import CJK, STOPWORDS, words
 
 _NUMBER = re.compile(rf"(?<![^\W{CJK}])(?<!\.)[-−–]?\d+(?:[.,:]\d+)*")  # Chinese has no blank before it
@@ -30,22 +31,23 @@ def _plain(number: str) -> str:
 
 def units_agree(said: str, line: str) -> bool:
     """Behind each number stands the same thing as in the line: 30 sverdrups are not 30 metres."""
-    for number, unit, rate in _with_units(said):
-        there = [(other, per) for same, other, per in _with_units(line) if same == number]
-        if there and not any(
-            (not unit or not other or alike(unit, other)) and (not per or per in words(said) or per == rate)
-            for other, per in there
-        ):
-            return False
+    told, there = words(said), _with_units(line)
+    for number, counted in _with_units(said).items():
+        for unit, rate in counted:
+            if number in there and not any(
+                (not unit or not other or alike(unit, other)) and (not per or per in told or per == rate)
+                for other, per in there[number]
+            ):
+                return False
     return True
 
 
-def _with_units(text: str) -> list[tuple[str, str, str]]:
+def _with_units(text: str) -> dict[str, set[tuple[str, str]]]:
     """Each number with what it counts and per what: 10, percent, day."""
-    found: list[tuple[str, str, str]] = []
+    found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for match in _NUMBER.finditer(text):
         behind = _UNIT.match(text, match.end())
         unit = behind[1].lower() if behind else ""
         rate = (behind[2] or behind[3] or "").lower() if behind else ""
-        found.append((_plain(match[0]), "" if unit in STOPWORDS else unit, rate))
+        found[_plain(match[0])].add(("" if unit in STOPWORDS else unit, rate))
     return found

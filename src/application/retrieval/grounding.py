@@ -21,7 +21,7 @@ _ABSTAINS = re.compile(
     r"\bnot\s+(?:in|mentioned|given|specified|provided)\b|没有提到|无法|不知道",
     re.IGNORECASE,
 )
-_MARK = re.compile(r"\s*\[\d+\]")
+_MARK = re.compile(r"(?<!\s)\s*\[\d+\]")
 _PREAMBLE = re.compile(
     r"(?:the\s+)?(?:correct\s+)?answer(?:\s+to\s+(?:this|the|your)\s+question)?(?:\s+is\s*:?\s*(?:that\s+)?|\s*:\s*)(?=\S)",
     re.IGNORECASE,

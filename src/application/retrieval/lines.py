@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from application.indexing.sentences import Stretch, is_heading, sentences
 
+ROW_MAX = 200  # characters of a row without cells
+BESIDE_MAX = 600  # characters that a line is quoted with, so that the quotes of many rows stay short
+ITEMS_MAX = 20  # of an announced list
+MOST = 400  # lines of a passage; more are no text
 FEW = 3  # rows without cells may also be a title and a heading
 
 _LEANS = re.compile(
@@ -31,9 +35,10 @@ class Line:
 
 
 def lines(text: str) -> list[Line]:
-    """What a passage can be quoted by, in order. `Hit.nearness` follows this order."""
+    """What a passage can be quoted by, in order, at most `MOST`. `Hit.nearness` follows this order."""
     spans = [span for span in sentences(text) if any(map(str.isalnum, span.of(text)))]
-    return [line for group in _grouped(text, spans) for line in _lines(text, group)]
+    every = (line for group in _grouped(text, spans) for line in _lines(text, group))
+    return list(islice(every, MOST))
 
 
 def _grouped(text: str, spans: Sequence[Stretch]) -> Iterator[list[Stretch]]:
@@ -59,7 +64,13 @@ def _may_be_row(text: str) -> bool:
     """It has cells, or it is a short line that neither ends a sentence nor begins an item."""
     if _CELLS.search(text):
         return True
-    return not ("\n" in text or text.startswith("#") or _ENDS.search(text[-12:]) or _ITEM.match(text))
+    return not (
+        "\n" in text
+        or len(text) > ROW_MAX
+        or text.startswith("#")
+        or _ENDS.search(text[-12:])
+        or _ITEM.match(text)
+    )
 
 
 def _lines(text: str, group: Sequence[Stretch]) -> Iterator[Line]:
@@ -68,22 +79,22 @@ def _lines(text: str, group: Sequence[Stretch]) -> Iterator[Line]:
         if _DIGIT.search(head) or not rows:  # no head, but a row like the others
             yield Line(head, head, is_row=True)
         for row in rows:
-            yield Line(row, f"{head} … {row}", is_row=True)
+            yield Line(row, f"{head[:BESIDE_MAX]} … {row}", is_row=True)
         return
     said = [(_flat(span.of(text)), span.of(text)) for span in group if not is_heading(span.of(text))]
     for n, (plain, _) in enumerate(said):
         if n and _LEANS.match(plain):
             yield Line(plain, f"{said[n - 1][0]} {plain}")
         elif _ANNOUNCES.search(plain):
-            yield Line(plain, " ".join([plain, *_announced(said[n + 1 :])]))
+            yield Line(plain, f"{plain} {_announced(said[n + 1 : n + 1 + ITEMS_MAX])}".rstrip())
         else:
             yield Line(plain, plain)
 
 
-def _announced(following: Sequence[tuple[str, str]]) -> list[str]:
+def _announced(following: Sequence[tuple[str, str]]) -> str:
     """The items of the list, or the one sentence."""
     items = [plain for plain, _ in takewhile(lambda one: _ITEM.match(one[1]), following)]
-    return items or [plain for plain, _ in following[:1]]
+    return " ".join(items or [plain for plain, _ in following[:1]])[:BESIDE_MAX]
 
 
 def _table(group: Sequence[str]) -> list[str]:

@@ -5,7 +5,11 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from domain.words import STOPWORDS, search_words
+from application.retrieval.forms import Vocabulary
+from domain.words import STOPWORDS, is_latin, search_words
+
+ENDS = 1_000  # characters at either end of a message: between them stands a text that was pasted
+FEW = 20  # words that carry meaning, at either end
 
 _THING = (
     r"(?:(?:course|lecture|uploaded|attached|given)\s+)*(?:\w+\s+)?(?:documents?|files?|pdfs?|docs?|papers?|"
@@ -22,11 +26,13 @@ _SAYS = re.compile(
     r"(?:us\s+|me\s+)?(?:about|on|regarding)\b",
     re.IGNORECASE,
 )
-_FILENAME = re.compile(r"(?:\b(?:in|of|from|according\s+to)\s+)?[\w-]+\.(?:pdf|docx|txt|md)\b", re.IGNORECASE)
+_FILENAME = re.compile(
+    r"(?:\b(?:in|of|from|according\s+to)\s+)?(?<![\w-])[\w-]++\.(?:pdf|docx|txt|md)\b", re.IGNORECASE
+)
 _OVERVIEW = re.compile(
     r"\bsummar|\boverview\b|\bmain\s+(?:points?|ideas?|topics?)\b|\bkey\s+(?:points?|ideas?|topics?)\b|"
     rf"\bwhat\s+(?:is|are|'s)\s+(?:the|this|that|my|these)\s+{_THING}\s+(?:all\s+)?about\b|"
-    rf"\b(?:what|tell\s+me)\s+(?:is|are)?\s*(?:in|about)\s+(?:the|this|that|my|these)\s+{_THING}\W*\Z|"
+    rf"\b(?:what|tell\s+me)\s+(?:(?:is|are)\s+)?(?:in|about)\s+(?:the|this|that|my|these)\s+{_THING}\W*\Z|"
     r"总结|概括|概述|摘要|主要内容|讲了什么",
     re.IGNORECASE,
 )
@@ -55,12 +61,15 @@ _WANTS = (
 # What may stand behind the number that is asked for. A rate (`2.5 centimetres a year`) is no length, and the
 # end of a word no unit.
 _WHOLE = r"(?<![^\W\d_])"
-_LENGTH = _WHOLE + r"(?:\w*met(?:re|er)|mile|f(?:oo|ee)t|inch(?:e)?|yard|fathom|km|cm|mm|nm|m|ft)s?"
+_LENGTH = _WHOLE + r"(?:[^\W\d_]*met(?:re|er)|mile|f(?:oo|ee)t|inch(?:e)?|yard|fathom|km|cm|mm|nm|m|ft)s?"
 _DURATION = _WHOLE + r"(?:second|minute|hour|day|week|month|year|decade|centur(?:y|ie)|min|h|semester|term)s?"
 _NO_RATE = r"\b(?!\s+(?:per|an?|each|every)\b)"
 _MONEY = r"[$€£¥]|euros?|dollars?|pounds?|yuan|cents?\b"
 _MEASURES = (
-    (r"\bhow\s+far\b.*\b(?:in\s+an?|per|an?|each|every)\s+(?:hour|day|week|month|year)\b", _LENGTH + r"\b"),
+    (
+        r"\bhow\s+far\b.{0,200}\b(?:in\s+an?|per|an?|each|every)\s+(?:hour|day|week|month|year)\b",
+        _LENGTH + r"\b",
+    ),
     (
         r"\bhow\s+(?:deep|tall|wide|thick|far(?!\s+(?:ahead|back|in\s+advance)))\b|"
         r"\b(?:depth|height|width|distance)\b",
@@ -70,10 +79,10 @@ _MEASURES = (
     (r"\bhow\s+long\b|\bwhat\s+length\b", rf"(?:{_LENGTH}|{_DURATION}){_NO_RATE}"),
     (r"\bhow\s+old\b|\bwhat\s+age\b", _DURATION),
     (
-        r"\bhow\s+heavy\b|\bweight\b|\bhow\s+much\s+does\b.*\bweigh\b",
-        _WHOLE + r"(?:\w*gram(?:me)?|kilo|tonne|ton|pound|kg|g|lb)s?\b",
+        r"\bhow\s+heavy\b|\bweight\b|\bhow\s+much\s+does\b.{0,200}\bweigh\b",
+        _WHOLE + r"(?:[^\W\d_]*gram(?:me)?|kilo|tonne|ton|pound|kg|g|lb)s?\b",
     ),
-    (r"\bhow\s+fast\b|\bspeed\b", r"\w+\s+(?:per|an?|each|every)\s+\w+|km/h|m/s|mph|knots?|times\b"),
+    (r"\bhow\s+fast\b|\bspeed\b", r"\w\s+(?:per|an?|each|every)\s+\w|km/h|m/s|mph|knots?|times\b"),
     (r"\bhow\s+(?:hot|cold|warm)\b|\btemperature\b", r"degrees?\b|°|kelvin"),
     (
         r"\bpercentage\b|\bproportion\b|\bfraction\b|\bwhat\s+share\b",
@@ -102,7 +111,9 @@ class Wanted(Enum):
 @dataclass(frozen=True, slots=True)
 class Asked:
     text: str  # the question without "according to the document" and the like
-    content: tuple[str, ...]  # its words that carry meaning, folded
+    latin: bool  # it is written in Latin letters
+    content: tuple[str, ...]  # its words that carry meaning, folded, each once
+    vocabulary: Vocabulary  # of these
     names: tuple[str, ...]  # names, acronyms and words with digits in it, folded
     wanted: Wanted
     overview: bool  # the documents as a whole are asked about, not a fact in them
@@ -111,18 +122,22 @@ class Asked:
 
 
 def understood(question: str) -> Asked:
+    """What its two ends ask for, so that no message, however long, keeps others waiting."""
     text = bare(question)
     wanted = _wanted(text)
     every = search_words(text)
     content = [word for word in every if word not in _ASKING]
     if wanted is Wanted.TIME:
         content = [word for word in content if word not in _KINDS_OF_TIME]
+    telling = tuple(_few(content or every))
     return Asked(
         text=text,
-        content=tuple(content or every),
+        latin=is_latin(text),
+        content=telling,
+        vocabulary=Vocabulary(telling),
         names=_names(text, len(content)),
         wanted=wanted,
-        overview=_OVERVIEW.search(question) is not None,
+        overview=_OVERVIEW.search(_ends(question)) is not None,
         inventing=_INVENTING.search(text) is not None,
         measure=_measure(text) if wanted in (Wanted.NUMBER, Wanted.ANYTHING) else None,
     )
@@ -130,10 +145,19 @@ def understood(question: str) -> Asked:
 
 def bare(question: str) -> str:
     """The question without the words that only say where to look."""
+    question = _ends(question)
     rest = _SAYS.sub(" ", question)
     rest = _FILENAME.sub(" ", _ASIDE.sub(" ", rest))
     rest = re.sub(r"\s+", " ", rest).strip(" ,;:")
     return rest if search_words(rest) and any(c.isalnum() for c in rest) else question
+
+
+def _few(telling: list[str]) -> list[str]:
+    return telling if len(telling) <= 2 * FEW else [*telling[:FEW], *telling[-FEW:]]
+
+
+def _ends(message: str) -> str:
+    return message if len(message) <= 2 * ENDS else f"{message[:ENDS]}\n{message[-ENDS:]}"
 
 
 def _wanted(text: str) -> Wanted:
@@ -149,9 +173,10 @@ def _measure(text: str) -> re.Pattern[str] | None:
 def _names(text: str, content: int) -> tuple[str, ...]:
     """Words written as names. Where most words are (a title, German nouns), capitals say nothing."""
     found: list[str] = []
+    beginning = re.search(r"\w", text)
     for match in re.finditer(r"[^\W_]+(?:[-/.'][^\W_]+)*", text):
         word = match[0]
-        begins = not re.search(r"\w", text[: match.start()])
+        begins = beginning is not None and beginning.start() == match.start()
         acronym = any(c.isupper() for c in word[1:]) or any(c.isdigit() for c in word)
         if acronym or (word[0].isupper() and not begins and word.lower() not in STOPWORDS):
             found += search_words(word)

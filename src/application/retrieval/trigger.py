@@ -49,5 +49,8 @@ def _holds(text: str, keyword: str) -> bool:
         return False
     if is_cjk(keyword):
         return keyword in text
-    inner = r"\s+".join(re.escape(part) for part in keyword.split())
+    parts = keyword.split()
+    if not all(part in text for part in parts):  # far cheaper than the pattern
+        return False
+    inner = r"\s+".join(map(re.escape, parts))
     return re.search(rf"(?<![\w]){inner}s?(?![\w])", text) is not None

@@ -42,6 +42,7 @@ LIMITS = {  # contract 1.4; everything else is a JSON route
 }
 JSON_LIMIT = 256 * KB
 LINGER_BYTES, LINGER_S = 64 * MB, 5.0
+DRAIN_S = 120.0  # at most, of a body whose sender was let begin
 LEAST_BYTES_PER_S = 8 * KB  # of a body that takes longer than its grace; slow lines manage ten times as much
 
 ALLOW_METHODS = "GET, POST, PUT, DELETE, OPTIONS"
@@ -89,7 +90,8 @@ class Edge:
             finally:
                 exchange.log()
                 self.answered(*exchange.kind)
-        if b"expect" not in headers:  # who waits for our word before the body sends none after a refusal
+        # who waits for our word before the body, and was not let begin, sends none after a refusal
+        if body.begun or b"expect" not in headers:
             await body.drain()
 
     async def _serve(
@@ -238,17 +240,24 @@ class Body:
             raise TooLarge
         return message
 
+    @property
+    def begun(self) -> bool:
+        """The client was let send it."""
+        return self._began > 0
+
     async def drain(self) -> None:
         """Swallow what an early answer left unread, within reason: a client that is still sending when the
-        line is closed would never see the answer. Who was let begin may go on as slowly as anybody."""
+        line is closed would never see the answer. Who was let begin may go on for a while as slowly as
+        anybody."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._linger_s
+        at_last = loop.time() + DRAIN_S
         with suppress(TimeoutError):
             while not self._ended and self._got < max(self.limit, LINGER_BYTES):
                 async with asyncio.timeout_at(until):
                     await self._next()
-                if self._began:
-                    until = max(until, min(self._due, loop.time() + self._linger_s))
+                if self.begun:
+                    until = min(at_last, max(until, min(self._due, loop.time() + self._linger_s)))
 
     @property
     def _due(self) -> float:

@@ -26,13 +26,13 @@ from application.ports.full_text import FullText
 from application.ports.knowledge import Knowledge
 from application.ports.mail import Mailer
 from application.ports.metrics import JobMetrics
-from application.ports.persistence import JobQueue, WorkFactory
+from application.ports.persistence import JobQueue, Reading, WorkFactory
 from application.ports.replies import ReplyLogs
 from application.ports.wakeup import Wakeup
-from application.retention.jobs import ForgetSettledJobs
-from application.retention.log import ExpireLog
-from application.retention.plan import PlanExpiry
-from application.retention.sessions import ExpireSessions
+from application.retention.expire_log import ExpireLog
+from application.retention.expire_sessions import ExpireSessions
+from application.retention.forget_jobs import ForgetSettledJobs
+from application.retention.plan import PlanExpiry, PortionByPortion
 from domain.document import FileId
 from domain.export import ExportId
 from domain.job import Job, JobKind
@@ -71,6 +71,7 @@ class JobsProvider(Provider):
         forget_settled_jobs: ForgetSettledJobs,
         expire_log: ExpireLog,
         expire_sessions: ExpireSessions,
+        plan_expiry: PlanExpiry,
         doubt: Doubt,
     ) -> WorkOff:
         async def erase(job: Job) -> None:
@@ -89,6 +90,7 @@ class JobsProvider(Provider):
             await erase_file(FileId(job.number("file_id")))
 
         async def sweep(job: Job) -> None:
+            await queue.spare(JobKind.SWEEP_FULL_TEXT, clock.now())  # one for all that has gone by now
             await full_text.sweep()
 
         async def sweep_blobs(job: Job) -> None:
@@ -96,11 +98,6 @@ class JobsProvider(Provider):
 
         async def renew(job: Job) -> None:
             await renew_archives(UserId(job.number("user_id")), job.moment("since"))
-
-        async def expire_old(job: Job) -> None:
-            await forget_settled_jobs()
-            await expire_log()
-            await expire_sessions()
 
         return WorkOff(
             queue=queue,
@@ -114,7 +111,9 @@ class JobsProvider(Provider):
                 JobKind.EXPORT_ACCOUNT: export,
                 JobKind.EXPIRE_EXPORT: expire,
                 JobKind.RENEW_ARCHIVES: renew,
-                JobKind.EXPIRE_OLD: expire_old,
+                JobKind.FORGET_JOBS: PortionByPortion(forget_settled_jobs, plan_expiry),
+                JobKind.EXPIRE_LOG: PortionByPortion(expire_log, plan_expiry),
+                JobKind.EXPIRE_SESSIONS: PortionByPortion(expire_sessions, plan_expiry),
             },
             giving_up={JobKind.EXPORT_ACCOUNT: give_up_export},
             worker=worker,
@@ -124,10 +123,18 @@ class JobsProvider(Provider):
 
     @provide
     def sweep_orphans(
-        self, work: WorkFactory, register: BlobRegister, blobs: Blobs, clock: Clock, settings: Settings
+        self,
+        work: WorkFactory,
+        register: BlobRegister,
+        blobs: Blobs,
+        calls: Calls,
+        clock: Clock,
+        settings: Settings,
     ) -> SweepOrphans:
         erases = settings.sweep_orphans == "erase"
-        return SweepOrphans(work=work, register=register, blobs=blobs, clock=clock, erases=erases)
+        return SweepOrphans(
+            work=work, register=register, blobs=blobs, calls=calls, clock=clock, erases=erases
+        )
 
     @provide
     def expire_log(self, work: WorkFactory, clock: Clock, settings: Settings) -> ExpireLog:
@@ -137,6 +144,7 @@ class JobsProvider(Provider):
     def expire_sessions(
         self,
         work: WorkFactory,
+        reading: Reading,
         calls: Calls,
         logs: ReplyLogs,
         wakeup: Wakeup,
@@ -144,7 +152,9 @@ class JobsProvider(Provider):
         settings: Settings,
     ) -> ExpireSessions:
         keep = _days(settings.session_keep_days)
-        return ExpireSessions(work=work, calls=calls, logs=logs, wakeup=wakeup, clock=clock, keep=keep)
+        return ExpireSessions(
+            work=work, reading=reading, calls=calls, logs=logs, wakeup=wakeup, clock=clock, keep=keep
+        )
 
     @provide
     def index_document(

@@ -259,10 +259,19 @@ async def test_a_refusal_waits_for_nothing_that_does_not_matter_any_more(
     assert msg.encode() in answer
 
 
-async def test_who_goes_on_sending_after_a_refusal_keeps_his_line(ann: User, untouched: None) -> None:
+@pytest.mark.parametrize("asks_first", [False, True])
+async def test_who_goes_on_sending_after_a_refusal_keeps_his_line(
+    ann: User, untouched: None, asks_first: bool
+) -> None:
     begin, rest = part("a.exe"), bytes(8 * MB)
+    length = f"Content-Length: {len(begin + rest)}"
     async with connected(ann.house.url) as (reader, writer), asyncio.timeout(SECONDS):
-        writer.write(head(ann, f"Content-Length: {len(begin + rest)}") + begin)
+        if asks_first:
+            writer.write(head(ann, f"{length}\r\nExpect: 100-continue"))
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+            writer.write(begin)
+        else:
+            writer.write(head(ann, length) + begin)
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 400")
         writer.write(rest + b"GET /api/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).endswith(b"pong")

@@ -18,7 +18,7 @@ from tests.servers.rag_service import RagServiceServer
 
 NO_SESSION = (404, "Session not found", "not_found")
 NOT_AUTHORIZED = (404, "Session not found or not authorized", "not_found")
-PLANNED = "('sweep_orphans', 'expire_old')"  # they wait for their hour
+PLANNED = "('sweep_orphans', 'forget_jobs', 'expire_log', 'expire_sessions')"  # they wait for their hour
 UNFINISHED = f"state IN ('waiting', 'running') AND kind NOT IN {PLANNED}"
 NOBODYS = ["0", "x", "-1", "999999", "9" * 30, "1.5", "%20"]
 

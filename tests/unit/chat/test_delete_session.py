@@ -57,6 +57,7 @@ async def test_takes_everything_and_nothing_else(room: Room, worker: Worker) -> 
     assert jobs == {
         f"index:{mine}": JobState.CANCELLED,
         f"erase_file:{mine}": JobState.WAITING,
+        f"renew_archives:session:{doomed}:{ann}": JobState.WAITING,
         f"sweep:session:{doomed}": JobState.WAITING,
         f"index:{other}": JobState.WAITING,
     }

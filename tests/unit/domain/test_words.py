@@ -1,8 +1,10 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.words import STOPWORDS, index_text, is_latin, search_words, words
+from domain.words import STOPWORDS, folded, index_text, is_latin, search_words, words
 
 
 @pytest.mark.parametrize(
@@ -87,3 +89,10 @@ def test_what_is_searched_is_found_in_any_text(text: str) -> None:
 def test_plain_text_has_the_same_words_in_company(text: str) -> None:
     """What is ASCII alone takes a shorter way."""
     assert words(f"{text} é") == [*words(text), "é"]
+
+
+@given(st.lists(st.text(alphabet="aeＴΣ\u0301\u0316\u0323가", max_size=40), max_size=60))
+def test_a_long_text_is_folded_like_a_short_one(words: list[str]) -> None:
+    text = " ".join(words)
+
+    assert folded(text) == unicodedata.normalize("NFKC", text).lower()

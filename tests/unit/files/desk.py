@@ -17,6 +17,7 @@ from application.files.list_files import ListFiles
 from application.files.no_scanner import NoScanner
 from application.files.upload_file import Uploaded, UploadFile
 from application.indexing.queueing import index_key
+from application.personal_data.renew_archives import RenewArchives
 from application.ports.persistence import Account
 from application.ports.scanner import Scanner
 from domain.document import FileKind, IndexState, Quota, StoredFile
@@ -123,6 +124,9 @@ class Desk:
             knowledge=self.knowledge,
             blobs=self.blobs,
             logs=FakeReplyLogs(),
+            renew_archives=RenewArchives(
+                work=self.work, blobs=self.blobs, calls=self.calls, clock=self.clock
+            ),
             calls=self.calls,
             clock=self.clock,
         )

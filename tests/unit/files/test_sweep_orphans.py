@@ -11,6 +11,7 @@ from typing_extensions import override
 from application.files.sweep_orphans import FEW, MOST, PlanSweep, SweepOrphans
 from application.jobs.work_off import LEASE
 from application.ports.blobs import BlobStoreUnavailable, KeptBlob
+from application.ports.calls import FilesChanged
 from domain.document import FileId
 from domain.export import Export
 from domain.job import JobKind, JobState
@@ -18,6 +19,7 @@ from domain.user import UserId
 from tests.builders import a_file, a_message, a_stored_session, a_user
 from tests.fakes.blob_register import FakeBlobRegister
 from tests.fakes.blobs import FakeBlobs
+from tests.fakes.calls import FakeCalls
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory, Tables
 
@@ -31,6 +33,7 @@ class House:
     clock: FakeClock = field(default_factory=FakeClock)
     database: FakeDatabase = field(default_factory=FakeDatabase)
     blobs: FakeBlobs = field(default_factory=FakeBlobs)
+    calls: FakeCalls = field(default_factory=FakeCalls)
 
     async def opened(self) -> "House":
         """With Ann, a session of hers, and a file that is as it should be."""
@@ -69,6 +72,7 @@ class House:
             work=FakeWorkFactory(self.database),
             register=FakeBlobRegister(self.database),
             blobs=self.blobs,
+            calls=self.calls,
             clock=self.clock,
             erases=erases,
         )
@@ -185,6 +189,7 @@ class TestFilesWithoutBytes:
 
         assert house.tables.files[lost].deleted_at == house.clock.now()
         assert house.jobs(JobKind.ERASE_FILE) == [{"file_id": lost}]
+        assert house.calls.made == [FilesChanged(ANN)]
         (note,) = house.tables.notifications
         assert (note.user, note.title, note.type) == (ANN, "File lost", "error")
         assert note.message == "notes.txt was lost and has been removed. Please upload it again."
@@ -355,6 +360,7 @@ class TestRaces:
             work=FakeWorkFactory(house.database),
             register=LateRegister(house.database),
             blobs=house.blobs,
+            calls=house.calls,
             clock=house.clock,
         )
         await sweep({name})
@@ -372,6 +378,7 @@ class TestRaces:
             work=FakeWorkFactory(house.database),
             register=FakeBlobRegister(house.database),
             blobs=house.blobs,
+            calls=house.calls,
             clock=house.clock,
         )
         await asyncio.gather(sweep(suspects), sweep(suspects))

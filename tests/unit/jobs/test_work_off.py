@@ -2,17 +2,32 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from application.jobs.work_off import LEASE, WorkOff
 from domain.document import BadFile
-from domain.job import MAX_ATTEMPTS, Job, JobKind, JobState
+from domain.job import MAX_ATTEMPTS, Job, JobId, JobKind, JobState
 from tests.fakes.clock import FakeClock
 from tests.fakes.metrics import FakeJobMetrics
 from tests.fakes.persistence import FakeDatabase, FakeJobQueue, FakeWorkFactory, JobRow
 from tests.fakes.wakeup import FakeWakeup
+
+
+@dataclass(frozen=True)
+class OnceBroken(FakeJobQueue):
+    """The first renewal meets a bug."""
+
+    broken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @override
+    async def renew(self, job: JobId, holder: str, lease_until: datetime) -> bool:
+        if not self.broken.is_set():
+            self.broken.set()
+            raise ValueError("a bug")
+        return await super().renew(job, holder, lease_until)
 
 
 @dataclass(eq=False)
@@ -182,6 +197,24 @@ class TestLease:
         free.set()
         assert await doing
         assert shop.row.state is JobState.DONE
+
+    async def test_is_kept_also_after_a_bug_in_renewing_it(
+        self, shop: Shop, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        free = asyncio.Event()
+
+        async def last(job: Job) -> None:
+            await free.wait()
+
+        shop.do = last
+        shop.queue = OnceBroken(shop.database)
+        await shop.add(n=1)
+        doing = asyncio.create_task(shop.worker(renew_s=0.005).one())
+        await until(lambda: "could not be renewed" in caplog.text)
+        shop.clock.pass_(timedelta(seconds=20))
+        await until(lambda: shop.row.lease_until == shop.clock.now() + LEASE)
+        free.set()
+        assert await doing
 
     async def test_that_is_lost_ends_the_work_and_settles_nothing(self, shop: Shop) -> None:
         cancelled = asyncio.Event()

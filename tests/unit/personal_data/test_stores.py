@@ -13,6 +13,7 @@ from application.personal_data.exports import KeptExports
 from application.personal_data.files import PersonalFiles
 from application.personal_data.login import LoginTraces
 from application.personal_data.pictures import ProfilePictures
+from application.personal_data.renew_archives import RenewArchives
 from application.personal_data.replies import RunningReplies
 from application.ports.blobs import BlobStoreUnavailable
 from application.ports.knowledge import (
@@ -68,6 +69,9 @@ class Study:
             knowledge=knowledge,
             blobs=self.blobs,
             logs=FakeReplyLogs(),
+            renew_archives=RenewArchives(
+                work=self.work, blobs=self.blobs, calls=FakeCalls(), clock=self.clock
+            ),
             calls=FakeCalls(),
             clock=self.clock,
         )

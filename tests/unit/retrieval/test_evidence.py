@@ -1,6 +1,6 @@
 import pytest
 
-from application.retrieval.evidence import alike, evidence
+from application.retrieval.evidence import evidence
 from application.retrieval.gate import answering
 from application.retrieval.lines import lines
 from domain.document import Hit
@@ -96,28 +96,6 @@ def test_a_repeated_line_counts_once() -> None:
     assert len(evidence(question, [hit(question, GRADES), hit(question, GRADES)])) == len(
         evidence(question, [hit(question, GRADES)])
     )
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("drift", "drifts"),
-        ("left", "leave"),
-        ("metre", "meters"),
-        ("explain", "explained"),
-        ("mitochondria", "mitochondrial"),
-    ],
-)
-def test_forms_of_one_word(one: str, other: str) -> None:
-    assert alike(one, other)
-    assert alike(other, one)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("port", "portsmouth"), ("1872", "1873"), ("data", "date"), ("海洋", "海水")]
-)
-def test_different_words(one: str, other: str) -> None:
-    assert not alike(one, other)
 
 
 def test_the_gate_lets_the_answering_passages_through_best_first() -> None:

@@ -75,6 +75,15 @@ def test_not_every_question_asks_for_a_measure(question: str) -> None:
     assert understood(question).measure is None
 
 
+@pytest.mark.parametrize("message", ["{0} {1}", "{1} {0}"])
+def test_a_question_is_understood_before_and_behind_what_was_pasted(message: str) -> None:
+    asked = understood(
+        message.format("Who discovered the glass sponges?", "Some other words stand here. " * 400)
+    )
+    assert {"discovered", "glass", "sponges"} <= set(asked.content)
+    assert asked.wanted is Wanted.PERSON
+
+
 def test_names_acronyms_and_words_with_digits() -> None:
     assert understood("When did Marie Tharp join NASA?").names == ("marie", "tharp", "nasa")
     assert understood("How many bits has IPv6?").names == ("ipv6",)
