@@ -1,18 +1,16 @@
 import asyncio
-import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
+
+from adapters.niceness import put_behind
 
 T = TypeVar("T")
 R = TypeVar("R")
 Item = TypeVar("Item")
-
-BEHIND = 10  # steps of niceness
 
 
 class NativeThreads(Generic[T]):
@@ -57,9 +55,7 @@ class NativeThreads(Generic[T]):
 def _step_back() -> None:
     """Only Linux knows a priority of single threads; elsewhere patient work competes with all other."""
     if sys.platform == "linux":
-        with suppress(OSError):
-            this = threading.get_native_id()
-            os.setpriority(os.PRIO_PROCESS, this, os.getpriority(os.PRIO_PROCESS, this) + BEHIND)
+        put_behind(threading.get_native_id())
 
 
 def _with(work: Callable[[T, Sequence[Item]], list[R]], items: Sequence[Item], engine: T) -> list[R]:

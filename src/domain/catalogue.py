@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.avatar import AvatarName, InvalidAvatarName, avatar_name
-from domain.document import BadFile, FileTypeNotAllowed
+from domain.document import MISMATCH, BadFile, FileTypeNotAllowed
 from domain.errors import InvalidField
 from domain.text import require_storable
 
@@ -115,4 +115,4 @@ def require_content(head: bytes, extension: str) -> None:
         "mp3": head.startswith(b"ID3") or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2),
     }
     if not fits[extension]:
-        raise BadFile("File content does not match its type")
+        raise BadFile(MISMATCH)

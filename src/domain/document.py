@@ -16,6 +16,7 @@ from domain.user import Role, UserId
 FileId = NewType("FileId", int)
 
 MB = 1024 * 1024
+MISMATCH = "File content does not match its type"
 NAME_MAX = 150
 
 
@@ -52,6 +53,12 @@ class BadFile(Invalid):
 
 class FileTooLarge(TooLarge):
     pass
+
+
+def require_size(size: int, max_mb: int, kind: str) -> None:
+    """Asked while a file comes and once it is there. Raises FileTooLarge."""
+    if size > max_mb * MB:
+        raise FileTooLarge(f"File too large. Maximum size for {kind} files is {max_mb} MB")
 
 
 class QuotaExceeded(TooLarge):

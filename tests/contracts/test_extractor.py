@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from adapters.extraction import formats
-from adapters.extraction.extractor import BEHIND, ProcessExtractor
+from adapters.extraction.extractor import ProcessExtractor
 from adapters.extraction.reading import Limits
 from adapters.extraction.wire import ENCODER, LINES, Done, Found, Line, PagesRead, Refusal, Request
+from adapters.niceness import BEHIND
 from application.ports.extraction import ExtractionUnavailable, Extractor, Piece
 from domain.document import BadFile
 from tests.documents import (

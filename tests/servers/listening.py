@@ -2,11 +2,12 @@
 end."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Self
 
 
-class Listening:
+class Listening(ABC):
     """`async with Server() as server: server.port`. A subclass says how to `converse`."""
 
     def __init__(self, port: int = 0) -> None:
@@ -15,9 +16,10 @@ class Listening:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
+    @abstractmethod
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """With one client, until it leaves or the connection shall be closed."""
-        raise NotImplementedError
+        ...
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=1 << 20)

@@ -16,13 +16,13 @@ from typing_extensions import override
 
 from adapters.extraction.reading import Limits, Why
 from adapters.extraction.wire import ENCODER, LINE_MAX, LINES, Found, Line, PagesRead, Refusal, Request
+from adapters.niceness import put_behind
 from application.ports.extraction import ExtractionUnavailable, Extractor, Piece
 from application.ports.progress import Progress, untold
-from domain.document import BadFile
+from domain.document import MISMATCH, BadFile
 
 PATIENCE = 2  # times as long as a document may take, since others may need the processor too
 READERS = 4
-BEHIND = 10  # steps of niceness: everything else is more urgent
 BYTES_MAX = 100_000_000  # a child that read something evil may say anything
 _CODE = Path(__file__).resolve().parents[2]  # where the child finds our packages
 
@@ -96,7 +96,7 @@ class ProcessExtractor(Extractor):
     def _refusal(self, why: Why) -> BadFile:
         return BadFile(
             {
-                Why.MISMATCH: "File content does not match its type",
+                Why.MISMATCH: MISMATCH,
                 Why.UNREADABLE: "Document cannot be read",
                 Why.TOO_LONG: f"Document has too many pages (max {self._limits.pages})",
                 Why.SCAN: "Document is a scan without text",
@@ -124,7 +124,7 @@ async def _child() -> AsyncIterator[tuple[StreamReader, StreamWriter]]:
     except OSError as error:
         raise ExtractionUnavailable from error
     try:
-        _put_behind(child.pid)
+        put_behind(child.pid)  # by the time that it could do so itself it has done most of its work
         async with _conversation(line) as ends:
             yield ends
     finally:
@@ -162,10 +162,3 @@ async def _conversation(line: socket.socket) -> AsyncIterator[tuple[StreamReader
             says.close()
             with suppress(ConnectionError):
                 await says.wait_closed()
-
-
-def _put_behind(pid: int) -> None:
-    """From outside: by the time that a child could do so itself it has done most of its work."""
-    if sys.platform != "win32":
-        with suppress(OSError):  # it has ended already
-            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + BEHIND)

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 with int8 weights, a thread for each text."""
+"""all-MiniLM-L6-v2 with int8 weights; no text keeps more than one core busy."""
 
 from collections.abc import Sequence
 from functools import partial

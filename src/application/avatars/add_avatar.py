@@ -19,7 +19,7 @@ from domain.catalogue import (
     new_avatar_name,
     require_content,
 )
-from domain.document import MB, FileTooLarge
+from domain.document import require_size
 from domain.errors import MissingField
 
 log = logging.getLogger(__name__)
@@ -59,10 +59,8 @@ class AddAvatar:
     max_mb: Mapping[Part, int]
 
     def require_size(self, part: Part, size: int) -> None:
-        """Asked while a file comes and once it is there. Raises FileTooLarge."""
-        if size > self.max_mb[part] * MB:
-            kind = "clip" if part is Part.FACE else "audio"
-            raise FileTooLarge(f"File too large. Maximum size for {kind} files is {self.max_mb[part]} MB")
+        """Raises FileTooLarge."""
+        require_size(size, self.max_mb[part], "clip" if part is Part.FACE else "audio")
 
     async def __call__(self, operator: Account, wish: Wish) -> Added:
         new = await self._checked(wish)

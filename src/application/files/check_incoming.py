@@ -9,12 +9,11 @@ from application.files.sniff import HEAD, check_media
 from application.ports.extraction import Extractor
 from application.ports.scanner import Scanner
 from domain.document import (
-    MB,
     BadFile,
     FileKind,
-    FileTooLarge,
     clean_filename,
     kind_of,
+    require_size,
 )
 from domain.user import UserId
 
@@ -40,9 +39,8 @@ class Named:
     max_mb: int
 
     def require_size(self, size: int) -> None:
-        """Asked while it comes and once it is there. Raises FileTooLarge."""
-        if size > self.max_mb * MB:
-            raise FileTooLarge(f"File too large. Maximum size for {self.kind} files is {self.max_mb} MB")
+        """Raises FileTooLarge."""
+        require_size(size, self.max_mb, self.kind)
 
 
 @dataclass(frozen=True, slots=True)

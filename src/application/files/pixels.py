@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from application.files.sniff import MISMATCH
-from domain.document import BadFile
+from domain.document import MISMATCH, BadFile
 
 MAX_PIXELS = 100_000_000
 TOO_MANY_PIXELS = "Image has too many pixels (max 100 megapixels)"

@@ -1,9 +1,8 @@
 """What a file's first bytes say about its kind; documents are looked into by the extractor."""
 
-from domain.document import BadFile
+from domain.document import MISMATCH, BadFile
 
 HEAD = 32  # bytes that are enough to tell
-MISMATCH = "File content does not match its type"
 
 _PICTURES = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"crx ")  # in the same container
 

@@ -25,7 +25,7 @@ _BLOCK_START = re.compile(r"[#>|•◦▪·]|[*+\-–—]\s|\d{1,3}[.)]\s+[^\W\d
 _NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,3}\.?\s+[^\W\d_a-z]")
 _ENDS_SENTENCE = re.compile("[.!?…。！？｡:：;；][\"'”’»)\\]」』）】]*\\s*\\Z")
 _CJK_START = re.compile(f"[{CJK}]")
-_CELLS = re.compile(r"[|\t]")
+CELLS = re.compile(r"[|\t]")
 _BLANK_BEHIND_CJK = re.compile(f"[{CJK}] ")
 _PROSE = re.compile("[，。；：？！]")
 _TITLE_NUMBER = re.compile(
@@ -126,7 +126,7 @@ def _breaks(text: str, line: Stretch, following: Stretch, width: int) -> bool:
 
 def _is_row(line: str) -> bool:
     """Something parts its cells: in Chinese blanks may, which prose does not have."""
-    if _CELLS.search(line):
+    if CELLS.search(line):
         return True
     return len(_BLANK_BEHIND_CJK.findall(line)) > 1 and not _PROSE.search(line)
 

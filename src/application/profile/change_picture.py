@@ -10,7 +10,7 @@ from application.ports.persistence import Reading, WorkFactory
 from application.ports.pictures import Pictures
 from application.ports.scanner import Scanner
 from application.ports.throttle import Throttle
-from domain.document import MB, FileTooLarge, FileTypeNotAllowed
+from domain.document import FileTypeNotAllowed, require_size
 from domain.errors import MissingField, RateLimited, StorageUnavailable
 from domain.user import TokenDead, UserId
 
@@ -65,8 +65,7 @@ class ChangePicture:
         return PLACE + name
 
     def _require_size(self, size: int) -> None:
-        if size > self.max_mb * MB:
-            raise FileTooLarge(f"File too large. Maximum size for image files is {self.max_mb} MB")
+        require_size(size, self.max_mb, "image")
 
     async def _show(self, id: UserId, url: str) -> str:
         """The profile names it; where the former one is served."""

@@ -41,8 +41,8 @@ def bears_out(one: Evidence, said: str, asked: Asked) -> bool:
     line = one.line.text
     if not one.holds or len(line) > LONGEST:
         return False
-    there = Vocabulary(words(line))
-    known = Vocabulary([*words(line), *one.around])
+    here = words(line)
+    there, known = Vocabulary(here), Vocabulary([*here, *one.around])
     content = [word for word in words(said) if not (word in STOPWORDS or word in _NEUTRAL or word.isdigit())]
     new = [word for word in content if there.holds(word) and not asked.vocabulary.holds(word)]
     return (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from application.indexing.sentences import Stretch, is_heading, sentences
+from application.indexing.sentences import CELLS, Stretch, is_heading, sentences
 
 ROW_MAX = 200  # characters of a row without cells
 BESIDE_MAX = 600  # characters that a line is quoted with, so that the quotes of many rows stay short
@@ -18,7 +18,6 @@ _LEANS = re.compile(
     r"latter)\b|(?:\w+\W+){1,8}(?:it|them)\b|[它他她这那其此]",
     re.IGNORECASE,
 )
-_CELLS = re.compile(r"[|\t]")
 _ITEM = re.compile(r"\s*(?:[-*•◦▪·+–—]|\(?[a-zA-Z\d]{1,2}[.)])\s")
 _ENDS = re.compile("[.!?…。！？:：;；][\"'”’»)\\]」』）】]*\\s*\\Z")
 _ANNOUNCES = re.compile("[:：]\\Z")
@@ -62,7 +61,7 @@ def _belong_together(text: str, one: Stretch, other: Stretch) -> bool:
 
 def _may_be_row(text: str) -> bool:
     """It has cells, or it is a short line that neither ends a sentence nor begins an item."""
-    if _CELLS.search(text):
+    if CELLS.search(text):
         return True
     return not (
         "\n" in text
@@ -101,7 +100,7 @@ def _table(group: Sequence[str]) -> list[str]:
     """The rows, the head first; none where it is no table. Without cells to be seen, as in a PDF, one of its
     rows may read like a heading, but the last one then is the heading of what follows."""
     rows = [_flat(row) for row in group if _may_be_row(row)]
-    if not rows or all(map(_CELLS.search, group)):
+    if not rows or all(map(CELLS.search, group)):
         return rows
     if is_heading(rows[-1]):
         rows.pop()

@@ -535,7 +535,7 @@ async def test_an_index_that_fails_fails_no_upload_and_is_tried_again(
         assert (told["rag_indexed"], told["rag_status"], told["rag_error"]) == (False, "failed", error)
     rag.faults.clear()
     async with asyncio.timeout(30):
-        while any(file["rag_status"] != "indexed" for file in await listed(rag_house)):  # noqa: ASYNC110
+        while any(file["rag_status"] != "indexed" for file in await listed(rag_house)):  # noqa: ASYNC110 (is asked for)
             await asyncio.sleep(0.1)
 
 

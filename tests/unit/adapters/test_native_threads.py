@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from adapters.native_threads import BEHIND, NativeThreads
+from adapters.native_threads import NativeThreads
+from adapters.niceness import BEHIND
 
 
 class Engine:

@@ -15,6 +15,7 @@ from application.chat import events
 from application.chat.ask import Ask, Asked
 from application.chat.ask_once import AskOnce
 from application.chat.audience import Audience
+from application.chat.delete_session import DeleteSession
 from application.chat.edit import EditQuestion
 from application.chat.elsewhere import Elsewhere
 from application.chat.engine import Answers, Question, Replies
@@ -49,6 +50,7 @@ from tests.fakes.persistence import FakeDatabase, FakeReading, FakeWorkFactory, 
 from tests.fakes.replies import FakeCluster, FakeReplyLogs, FakeRuns
 from tests.fakes.speech_floor import FakeSpeechFloor
 from tests.fakes.throttle import FakeThrottle
+from tests.fakes.wakeup import FakeWakeup
 
 TICK_S = 0.01
 
@@ -336,3 +338,15 @@ async def until(condition: Callable[[], Any], seconds: float = 5) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 (what is waited for has no event)
             await asyncio.sleep(0.001)
+
+
+def deleting(room: Room, worker: Worker) -> DeleteSession:
+    return DeleteSession(
+        work=room.work,
+        stop=worker.stop_reply,
+        runs=worker.runs,
+        calls=room.calls,
+        logs=room.logs,
+        wakeup=FakeWakeup(),
+        clock=room.clock,
+    )

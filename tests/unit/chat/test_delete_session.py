@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from application.chat.delete_session import DeleteSession
 from domain.conversation import SessionId, SessionNotFound
 from domain.document import FileId
 from domain.errors import StorageUnavailable
@@ -12,20 +11,7 @@ from domain.job import JobKind, JobState
 from domain.user import UserId
 from tests.builders import a_file
 from tests.fakes.clock import START
-from tests.fakes.wakeup import FakeWakeup
-from tests.unit.chat.room import Room, Worker, ended, heard, told
-
-
-def deleting(room: Room, worker: Worker) -> DeleteSession:
-    return DeleteSession(
-        work=room.work,
-        stop=worker.stop_reply,
-        runs=worker.runs,
-        calls=room.calls,
-        logs=room.logs,
-        wakeup=FakeWakeup(),
-        clock=room.clock,
-    )
+from tests.unit.chat.room import Room, Worker, deleting, ended, heard, told
 
 
 async def a_file_in(room: Room, owner: UserId, session: SessionId) -> FileId:

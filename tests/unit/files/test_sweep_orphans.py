@@ -66,9 +66,8 @@ class House:
             w.exports.add(Export(user_id=ANN, disk_name=uuid4().hex, created_at=since))
             await w.commit()
 
-    async def sweep(self, most: int = MOST, *, erases: bool = True) -> None:
-        """The sweep that is due next, an hour after the last."""
-        sweep = SweepOrphans(
+    def sweeper(self, *, erases: bool = True) -> SweepOrphans:
+        return SweepOrphans(
             work=FakeWorkFactory(self.database),
             register=FakeBlobRegister(self.database),
             blobs=self.blobs,
@@ -76,6 +75,10 @@ class House:
             clock=self.clock,
             erases=erases,
         )
+
+    async def sweep(self, most: int = MOST, *, erases: bool = True) -> None:
+        """The sweep that is due next, an hour after the last."""
+        sweep = self.sweeper(erases=erases)
         await self.plan()
         self.clock.pass_(timedelta(hours=1))
         job = await self.queue.claim("w1", self.clock.now(), LEASE, [JobKind.SWEEP_ORPHANS])
@@ -374,13 +377,7 @@ class TestRaces:
         await house.sweep()
         (suspects,) = [job["suspects"] for job in house.jobs(JobKind.SWEEP_ORPHANS) if job]
         assert isinstance(suspects, list)
-        sweep = SweepOrphans(
-            work=FakeWorkFactory(house.database),
-            register=FakeBlobRegister(house.database),
-            blobs=house.blobs,
-            calls=house.calls,
-            clock=house.clock,
-        )
+        sweep = house.sweeper()
         await asyncio.gather(sweep(suspects), sweep(suspects))
 
         assert len(house.blobs.kept) == 1

@@ -9,7 +9,6 @@ from typing import Any, cast
 import pytest
 from typing_extensions import override
 
-from application.chat.delete_session import DeleteSession
 from application.jobs.work_off import LEASE
 from application.personal_data.renew_archives import RenewArchives
 from application.ports.persistence import Sessions, Work, WorkFactory
@@ -27,7 +26,7 @@ from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import START
 from tests.fakes.persistence import FakeJobQueue, JobRow
 from tests.fakes.wakeup import FakeWakeup
-from tests.unit.chat.room import Room, Worker
+from tests.unit.chat.room import Room, deleting
 
 DAY = timedelta(days=1)
 
@@ -229,18 +228,6 @@ async def test_with_a_session_its_messages_leave_the_archive(room: Room, by: str
         (ordered,) = room.tables.exports.values()
         assert (ordered.id == export.id, ordered.ready_at) == (False, None)
         room.clock.pass_(seconds=1)
-
-
-def deleting(room: Room, worker: Worker) -> DeleteSession:
-    return DeleteSession(
-        work=room.work,
-        stop=worker.stop_reply,
-        runs=worker.runs,
-        calls=room.calls,
-        logs=room.logs,
-        wakeup=FakeWakeup(),
-        clock=room.clock,
-    )
 
 
 class TestPlanning:

@@ -21,7 +21,7 @@ from application.avatars.make_offer import MakeOffer
 from application.avatars.pass_on import PassOn
 from application.ports.avatar_instances import Passed, ProxyCall, Sound
 from domain.avatar import Lease, RtcSession, rtc_session
-from domain.document import MB, FileTooLarge
+from domain.document import require_size
 from domain.errors import Invalid, InvalidField, MissingField
 from domain.text import require_storable
 from entrypoints.http.bodies import any_name, form_of, json_object
@@ -311,5 +311,4 @@ def _audio_type(fields: Mapping[str, Any]) -> str | int:
 
 
 def _require_size(size: int) -> None:
-    if size > SOUND_MAX_MB * MB:
-        raise FileTooLarge(f"File too large. Maximum size for audio files is {SOUND_MAX_MB} MB")
+    require_size(size, SOUND_MAX_MB, "audio")
